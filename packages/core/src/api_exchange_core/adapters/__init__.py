@@ -1,0 +1,1 @@
+"""Driven adapters that need no cloud. Each is *translate, call, translate*."""

@@ -1,0 +1,1 @@
+"""The driving side on one machine: workers, timers and HTTP."""

@@ -1,0 +1,1 @@
+"""What the application needs from outside, as Protocols in the domain's words."""

@@ -1,0 +1,1 @@
+"""API Exchange: testing."""
