@@ -5,6 +5,7 @@
     │   ├── RetryableError         yes, a processor says so (and perhaps when)
     │   ├── DeferError             yes, later, and no attempt is spent
     │   ├── LostRaceError          yes, at once: another writer was first
+    │   ├── ClaimLostError         yes, but not by us: the message is somebody else's by now
     │   └── UnknownEnvelopeError   yes, later: written by a newer version of the framework
     └── PermanentError             no
         ├── InvalidMessageError    the bytes are no message
@@ -62,6 +63,10 @@ class DeferError(TransientError):
 
 class LostRaceError(TransientError):
     """Another writer changed what this one had read; nothing of this one was written."""
+
+
+class ClaimLostError(TransientError):
+    """The time to work on a message ran out and it was handed to somebody else, who will do it."""
 
 
 class UnknownEnvelopeError(TransientError):

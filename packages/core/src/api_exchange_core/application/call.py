@@ -1,0 +1,129 @@
+"""One call of a processor, from the delivery to what it intends."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from api_exchange_core.domain.context import ProcessorContext
+from api_exchange_core.domain.delivery import Delivery
+from api_exchange_core.domain.errors import PermanentError
+from api_exchange_core.domain.exchange import Function
+from api_exchange_core.domain.failure import Problem
+from api_exchange_core.domain.intentions import Intentions
+from api_exchange_core.domain.message import Message
+from api_exchange_core.domain.operation import operation_of
+from api_exchange_core.domain.payload_model import validated
+from api_exchange_core.domain.result import ProcessingResult
+from api_exchange_core.domain.tenant import tenant_context
+from api_exchange_core.ports.observer import Observer
+
+_DEEPEST_STACK = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A delivery that holds a message."""
+
+    delivery: Delivery
+    message: Message
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is: the larger of the envelope's count and the platform's."""
+        return max(self.message.attempt, self.delivery.receive_count)
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call of a function's processor with one message; ends with a result or a problem."""
+
+    function: Function
+    incoming: Incoming
+    context: ProcessorContext
+    result: ProcessingResult | None = None
+    problem: Problem | None = None
+    stack: str = ""
+
+    @property
+    def message(self) -> Message:
+        """The message that is processed."""
+        return self.incoming.message
+
+    @property
+    def intentions(self) -> Intentions:
+        """What the processor wants recorded."""
+        return self.context.intentions
+
+    @property
+    def operation(self) -> str | None:
+        """Name of the processor's step."""
+        return operation_of(self.function.processor.process)
+
+    @property
+    def started_at(self) -> datetime:
+        """When the call began."""
+        return self.context.now
+
+    @property
+    def succeeded_with(self) -> ProcessingResult:
+        """The result of a call that has one and no problem."""
+        if self.result is None:
+            raise PermanentError(f"function {self.function.name!r}: the call has no result")
+        return self.result
+
+    @contextmanager
+    def running(self, observer: Observer) -> Iterator[None]:
+        """Around the processor: binds tenant and ids, checks the payload, and turns errors into a problem."""
+        message = self.message
+        ids = {
+            "tenant_id": message.tenant_id,
+            "function": self.function.name,
+            "operation": self.operation,
+            "message_id": message.id,
+            "correlation_id": message.correlation_id,
+            "causation_id": message.causation_id,
+            "attempt": self.context.attempt,
+        }
+        with tenant_context(message.tenant_id), observer.bound(**ids):
+            try:
+                self._check_payload()
+                yield
+                self._check_result()
+            except Exception as error:  # noqa: BLE001 - the last frame we own: a user's error becomes a problem
+                self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """End the call with a problem."""
+        self.result = None
+        self.problem = Problem.of(error, function=self.function.name)
+        self.stack = stack_of(error)
+
+    def _check_payload(self) -> None:
+        model = self.function.processor.payload_model
+        if model is not None:
+            validated(model, self.message.payload, where=f"payload of message {self.message.id!r}")
+
+    def _check_result(self) -> None:
+        result = self.result
+        if not isinstance(result, ProcessingResult):
+            raise PermanentError(
+                f"{type(self.function.processor).__name__}.process of function {self.function.name!r} answered "
+                f"{type(result).__name__}; return a ProcessingResult"
+            )
+        if not result.success:
+            self.problem = Problem.of_result(result, function=self.function.name)
+        elif result.output_messages and not result.output_handlers:
+            raise PermanentError(
+                f"function {self.function.name!r} made {len(result.output_messages)} output messages and named no output "
+                "handler: add one, or NoOutputHandler() to drop them on purpose"
+            )
+
+
+def stack_of(error: BaseException) -> str:
+    """Files, lines and functions of the innermost frames of *error*; no values and no message."""
+    frames = traceback.extract_tb(error.__traceback__)[-_DEEPEST_STACK:]
+    return "\n".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)

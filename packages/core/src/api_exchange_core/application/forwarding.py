@@ -1,0 +1,118 @@
+"""What the output handlers of a call forward, as effects for the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic_core import to_json
+
+from api_exchange_core.application.call import Call
+from api_exchange_core.domain.entity import EntityReference, Persisted
+from api_exchange_core.domain.envelope import encode_with_data
+from api_exchange_core.domain.errors import PermanentError
+from api_exchange_core.domain.identity import derived_message_id
+from api_exchange_core.domain.message import Message
+from api_exchange_core.domain.names import MessageId
+from api_exchange_core.domain.output import FileOutputHandler, NoOutputHandler, OutputHandler, QueueOutputHandler
+from api_exchange_core.ports.message_publisher import Outgoing
+from api_exchange_core.ports.outbox import OutgoingLine
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What a child carries, whichever handler sends it."""
+
+    data: bytes
+    entity: EntityReference | None
+    type: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """Makes the children of a message.
+
+    Args:
+        exchange: the application's name; with the function it is the children's source.
+    """
+
+    exchange: str
+
+    def effects(self, call: Call, persisted: Sequence[Persisted]) -> list[Outgoing | OutgoingLine]:
+        """What is to be sent after the commit.
+
+        A child's id follows from its parent's, the function, and its place among the outputs, so that a message
+        that is sent twice has the same id both times.
+
+        Args:
+            call: one that succeeded.
+            persisted: what came of its changes, in their order.
+
+        Raises:
+            InvalidMessageError: a child is too large.
+        """
+        result = call.succeeded_with
+        outputs = list(_outputs(call, persisted)) if result.output_handlers else []
+        return [
+            effect
+            for place, handler in enumerate(result.output_handlers)
+            for number, output in enumerate(outputs)
+            if (effect := self._effect(call, handler, output, f"{place}.{number}")) is not None
+        ]
+
+    def _effect(
+        self, call: Call, handler: OutputHandler, output: _Output, place: str
+    ) -> Outgoing | OutgoingLine | None:
+        match handler:
+            case QueueOutputHandler():
+                child = self._child(call, output, place)
+                return Outgoing(
+                    queue=handler.queue,
+                    tenant_id=child.tenant_id,
+                    message_id=child.id,
+                    body=encode_with_data(child, output.data),
+                    delay=handler.delay,
+                    ordering_key=handler.ordering_key,
+                    properties=handler.properties,
+                )
+            case FileOutputHandler():
+                child = self._child(call, output, place)
+                line = encode_with_data(child, output.data)
+                return OutgoingLine(tenant_id=child.tenant_id, name=handler.name, line=line)
+            case NoOutputHandler():
+                return None
+            case _:
+                raise PermanentError(f"function {call.function.name!r}: {type(handler).__name__} is no known output handler")
+
+    def _child(self, call: Call, output: _Output, place: str) -> Message:
+        parent = call.message
+        return Message(
+            id=MessageId(derived_message_id(parent.id, call.function.name, place)),
+            tenant_id=parent.tenant_id,
+            source=f"/{self.exchange}/{call.function.name}",
+            type=output.type,
+            time=call.started_at,
+            correlation_id=parent.correlation_id,
+            causation_id=parent.id,
+            entity=output.entity,
+            metadata={**parent.metadata, **output.metadata} if output.metadata else parent.metadata,
+            payload=None,
+        )
+
+
+def _outputs(call: Call, persisted: Sequence[Persisted]) -> Iterator[_Output]:
+    """The result's own messages; else one for each entity that this call persisted; else what came in."""
+    message = call.message
+    result = call.succeeded_with
+    if result.output_messages:
+        for own in result.output_messages:
+            entity = message.entity if own.entity is None else own.entity
+            kind = message.type if own.type is None else own.type
+            yield _Output(to_json(own.payload), entity, kind, own.metadata)
+    elif persisted:
+        for entity in persisted:
+            if entity.is_forwarded:
+                yield _Output(entity.change.content, entity.reference, entity.change.key.canonical_type)
+    else:
+        yield _Output(to_json(message.payload), message.entity, message.type)

@@ -1,0 +1,84 @@
+"""Carrying out what was committed to the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+
+from api_exchange_core.domain.errors import PermanentError
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
+from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.outbox import OutboxRelaySource, OutboxRow, OutgoingLine
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRelay:
+    """Sends outbox rows and takes them off afterwards, so that each is sent at least once.
+
+    Args:
+        source: the outbox.
+        publisher: sends messages.
+        files: keeps the output files.
+        clock: tells the time.
+        observer: hears of rows that cannot be sent.
+        batch: most rows of one claim.
+        lease: how long a claim holds; longer than sending a batch takes.
+    """
+
+    source: OutboxRelaySource
+    publisher: MessagePublisher
+    files: FileSink
+    clock: Clock
+    observer: Observer
+    batch: int = 100
+    lease: timedelta = timedelta(seconds=60)
+
+    def sweep(self) -> int:
+        """Carry out one batch of rows that are due: what a process that died has left behind.
+
+        Returns:
+            How many rows were claimed; fewer than `batch` means that no more were due.
+
+        Raises:
+            TransientError: some were not sent; they come up again after the lease.
+        """
+        rows = self.source.claim(now=self.clock.now(), limit=self.batch, lease=self.lease)
+        self.carry_out(rows)
+        return len(rows)
+
+    def carry_out(self, rows: Sequence[OutboxRow]) -> None:
+        """Send *rows* in their order and take them off.
+
+        A row that can never be sent stays in the outbox, is told to the observer, and holds up no other.
+
+        Raises:
+            TransientError: some were not sent, and none was taken off.
+        """
+        if not rows:
+            return
+        try:
+            self._send(rows)
+        except PermanentError as error:
+            if len(rows) == 1:
+                self.observer.event("outbox.stuck", outbox_id=rows[0].id, error=type(error).__name__, reason=str(error))
+                return
+            for row in rows:
+                self.carry_out([row])
+            return
+        self.source.sent([row.id for row in rows])
+
+    def _send(self, rows: Sequence[OutboxRow]) -> None:
+        messages = [row.effect for row in rows if isinstance(row.effect, Outgoing)]
+        if messages:
+            self.publisher.publish(messages)
+        lines = sorted((row.effect for row in rows if isinstance(row.effect, OutgoingLine)), key=_file)
+        for (tenant_id, name), own in groupby(lines, key=_file):
+            self.files.append(tenant_id, name, [line.line for line in own])
+
+
+def _file(line: OutgoingLine) -> tuple[str, str]:
+    return line.tenant_id, line.name

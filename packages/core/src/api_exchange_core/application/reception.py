@@ -1,0 +1,93 @@
+"""Receiving: which deliveries hold a message that may be processed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from api_exchange_core.application.call import Incoming
+from api_exchange_core.application.failures import Failures, summary_at_the_door
+from api_exchange_core.application.tenant_gate import TenantGate
+from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Settlement
+from api_exchange_core.domain.envelope import decode
+from api_exchange_core.domain.errors import PermanentError, TransientError, UnknownEnvelopeError
+from api_exchange_core.domain.exchange import Function
+from api_exchange_core.domain.names import MessageId, TenantId
+from api_exchange_core.ports.observer import Observer, Outcome
+from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
+
+_WAIT_FOR_NEWER_READER = timedelta(minutes=5)
+_WAIT_FOR_STORE = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class Received:
+    """A batch, sorted: what is to be processed, by tenant, and what has been settled at the door."""
+
+    by_tenant: dict[TenantId, list[Incoming]] = field(default_factory=dict)
+    settlements: list[Settlement] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """Decodes deliveries and turns away what is unreadable, of no known tenant, or done before."""
+
+    gate: TenantGate
+    units: UnitOfWorkFactory
+    failures: Failures
+    observer: Observer
+
+    def receive(self, function: Function, deliveries: Sequence[Delivery]) -> Received:
+        """Sort *deliveries* of one function's queue."""
+        received = Received()
+        for delivery in deliveries:
+            settlement = self._read(function, delivery, received.by_tenant)
+            if settlement is not None:
+                received.settlements.append(settlement)
+        for tenant_id in list(received.by_tenant):
+            self._turn_away_duplicates(function, tenant_id, received)
+        return received
+
+    def _read(
+        self, function: Function, delivery: Delivery, by_tenant: dict[TenantId, list[Incoming]]
+    ) -> Settlement | None:
+        try:
+            message = decode(delivery.body)
+        except UnknownEnvelopeError as error:
+            self.observer.event("message.too_new", function=function.name, queue=delivery.queue, reason=str(error))
+            return Settlement(delivery, Defer(_WAIT_FOR_NEWER_READER))
+        except PermanentError as error:
+            return self.failures.unreadable(function, delivery, error)
+        incoming = Incoming(delivery, message)
+        try:
+            self.gate.admit(message.tenant_id)
+        except (PermanentError, TransientError) as error:
+            return self.failures.not_admitted(function, incoming, error)
+        by_tenant.setdefault(message.tenant_id, []).append(incoming)
+        return None
+
+    def _turn_away_duplicates(self, function: Function, tenant_id: TenantId, received: Received) -> None:
+        batch = received.by_tenant.pop(tenant_id)
+        try:
+            done = self._completed(function, tenant_id, batch)
+        except TransientError as error:
+            self.observer.event("store.unreachable", function=function.name, tenant_id=tenant_id, reason=str(error))
+            received.settlements += [Settlement(one.delivery, Defer(_WAIT_FOR_STORE)) for one in batch]
+            return
+        fresh: dict[MessageId, Incoming] = {}
+        for incoming in batch:
+            if incoming.message.id in done:
+                self.observer.handled(summary_at_the_door(function, incoming, Outcome.DUPLICATE))
+                received.settlements.append(Settlement(incoming.delivery, Complete()))
+            elif fresh.setdefault(incoming.message.id, incoming) is not incoming:
+                # A second copy waits until the first has come to an end, and is judged by that.
+                received.settlements.append(Settlement(incoming.delivery, Defer(timedelta(0))))
+        if fresh:
+            received.by_tenant[tenant_id] = list(fresh.values())
+
+    def _completed(
+        self, function: Function, tenant_id: TenantId, batch: Sequence[Incoming]
+    ) -> frozenset[MessageId]:
+        with self.units.begin(tenant_id) as unit:
+            return unit.journal.completed(function.name, {incoming.message.id for incoming in batch})

@@ -1,0 +1,72 @@
+"""What a processor is handed beside the message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from api_exchange_core.domain.intentions import Intentions, PersistedEntity
+from api_exchange_core.domain.names import FunctionName, TenantId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessorContext:
+    """The call that is running: for whom, in which function, which attempt; and the way to persist entities.
+
+    Args:
+        tenant_id: on whose behalf.
+        function: name of the function.
+        correlation_id: the same for all messages of one request.
+        attempt: counts from 1.
+        now: when the call began, aware UTC; the same for the whole call.
+        intentions: what the call wants recorded.
+    """
+
+    tenant_id: TenantId
+    function: FunctionName
+    correlation_id: str
+    attempt: int
+    now: datetime
+    intentions: Intentions
+
+    def persist_entity(
+        self,
+        *,
+        external_id: str | int,
+        canonical_type: str,
+        source: str,
+        data: object,
+        expected_version: int | None = None,
+        source_version: int | None = None,
+        forward_unchanged: bool = False,
+    ) -> PersistedEntity:
+        """Record an entity's content as it is now; what is new goes on to the outputs.
+
+        The same content again makes no version and is not forwarded. Nothing is written before the processor has
+        returned; then entity, version, outputs and the message's completion are committed together.
+
+        Args:
+            external_id: the id that the source gave it.
+            canonical_type: what it is, such as ``customer_order``.
+            source: where it is from, such as ``external_api``.
+            data: its content: a mapping, a pydantic model, or other JSON. It is forwarded in canonical form and
+                never stored with the entity.
+            expected_version: write only on top of this version (0: only if new), else the outcome is conflict.
+            source_version: the source's own counter; not newer than the last one makes the outcome stale.
+            forward_unchanged: send it to the outputs even if nothing has changed.
+
+        Returns:
+            The entity's id, a `str`, which also knows outcome, version and reference.
+
+        Raises:
+            UnrepresentableError: the data has no JSON form, or a part of the key cannot be stored.
+        """
+        return self.intentions.persist(
+            external_id=str(external_id) if isinstance(external_id, int) else external_id,
+            canonical_type=canonical_type,
+            source=source,
+            data=data,
+            expected_version=expected_version,
+            source_version=source_version,
+            forward_unchanged=forward_unchanged,
+        )

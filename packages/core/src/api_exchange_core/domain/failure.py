@@ -1,0 +1,124 @@
+"""Failures as values: what went wrong, and what the decision table makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from api_exchange_core.domain.delivery import Defer, Retry
+from api_exchange_core.domain.errors import DeferError, PermanentError, RetryableError
+from api_exchange_core.domain.result import ProcessingResult
+from api_exchange_core.domain.retry import RetryPolicy
+
+MAX_REASON = 2_000
+"""Longest reason kept, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a message was not completed, and whether trying again makes sense.
+
+    Args:
+        code: a short stable name: the error's class, or what the processor chose.
+        reason: one text for people.
+        fingerprint: the same for errors of the same kind from the same place; groups them.
+        permanent: trying again is pointless.
+        retry_after: the wait that the error asked for.
+        defer: stay away so long, without an attempt being spent.
+    """
+
+    code: str
+    reason: str
+    fingerprint: str
+    permanent: bool = False
+    retry_after: timedelta | None = None
+    defer: timedelta | None = None
+
+    @classmethod
+    def of(cls, error: BaseException, *, function: str) -> Problem:
+        """What *error* says, raised in *function*."""
+        return cls(
+            code=type(error).__name__,
+            reason=_shortened(str(error)),
+            fingerprint=_fingerprint(function, *_origin(error)),
+            permanent=isinstance(error, PermanentError),
+            retry_after=error.retry_after if isinstance(error, RetryableError) else None,
+            defer=error.delay if isinstance(error, DeferError) else None,
+        )
+
+    @classmethod
+    def of_result(cls, result: ProcessingResult, *, function: str) -> Problem:
+        """What a result that is no success says."""
+        code = result.code if result.code is not None else "ProcessingFailed"
+        return cls(
+            code=_shortened(code)[:100],
+            reason=_shortened(result.error if result.error is not None else ""),
+            fingerprint=_fingerprint(function, code),
+            permanent=not result.can_retry,
+            retry_after=result.retry_after,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The failure block of a dead letter."""
+
+    function: str
+    queue: str
+    code: str
+    reason: str
+    fingerprint: str
+    attempts: int
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Condemn:
+    """Dead-letter it."""
+
+
+def decide(
+    problem: Problem, *, policy: RetryPolicy, attempt: int, random: Callable[[], float]
+) -> Retry | Defer | Condemn:
+    """The decision table for a message that was not completed.
+
+    Args:
+        problem: why.
+        policy: the function's own.
+        attempt: the one that failed, counting from 1.
+        random: gives numbers in [0, 1), for the jitter.
+    """
+    if problem.defer is not None:
+        return Defer(problem.defer)
+    if problem.permanent or policy.exhausted(attempt):
+        return Condemn()
+    if problem.retry_after is not None:
+        return Retry(problem.retry_after)
+    return Retry(policy.delay(attempt, random=random))
+
+
+def _origin(error: BaseException) -> Iterator[str]:
+    """The classes of the error and its causes, each with the function that raised it."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield type(current).__qualname__
+        frame = current.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        if frame is not None:
+            code = frame.tb_frame.f_code
+            yield f"{frame.tb_frame.f_globals.get('__name__', '')}.{code.co_qualname}"
+        current = current.__cause__ or current.__context__
+
+
+def _fingerprint(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _shortened(text: str) -> str:
+    printable = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_REASON])
+    return printable if len(text) <= MAX_REASON else printable + "…"

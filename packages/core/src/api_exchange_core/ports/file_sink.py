@@ -1,0 +1,24 @@
+"""Writing lines to files."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from api_exchange_core.domain.names import TenantId
+
+
+class FileSink(Protocol):
+    """Keeps JSON Lines files, each tenant's in a folder of its own that no name leads out of."""
+
+    @abstractmethod
+    def append(self, tenant_id: TenantId, name: str, lines: Sequence[bytes]) -> None:
+        """Append *lines*, which hold no line break; readers see whole lines only, in order.
+
+        Durable when this returns. Called again with the same lines it appends them again.
+
+        Raises:
+            TransientError: nothing, or a part that the next call repairs, was written.
+            PermanentError: *name* leads out of the tenant's folder.
+        """
