@@ -75,15 +75,20 @@ class Exchange:
     Args:
         name: a portable name; messages carry it as their source.
         tenants: ids that the exchange makes known where it runs; others can be added while it runs.
+        volatile_fields: for each canonical type, JSON pointers (RFC 6901) of fields that do not count as content:
+            a time of retrieval, say. They are forwarded, and left out of the content hash.
 
     Raises:
         DeclarationError: a name that is not portable, or one used twice.
         TenantError: an invalid tenant id.
     """
 
-    def __init__(self, name: str, *, tenants: Iterable[str] = ()) -> None:
+    def __init__(
+        self, name: str, *, tenants: Iterable[str] = (), volatile_fields: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self.name = function_name(name)
         self.tenants: tuple[TenantId, ...] = tuple(dict.fromkeys(tenant_id(tenant) for tenant in tenants))
+        self.volatile_fields = {} if volatile_fields is None else dict(volatile_fields)
         self._functions: dict[str, Function] = {}
 
     def __repr__(self) -> str:

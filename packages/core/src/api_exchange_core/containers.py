@@ -1,0 +1,155 @@
+"""Where ports meet adapters.
+
+`UseCases` wires the application over whatever fulfils its ports; `LocalContainer` gives it the adapters of one
+machine. Containers compose: a cloud's container hands its own adapters to `UseCases` in the same way.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dependency_injector import containers, providers
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
+from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
+from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
+from api_exchange_core.adapters.system.clock import SystemClock
+from api_exchange_core.adapters.system.randomness import SystemRandomness
+from api_exchange_core.adapters.telemetry.observer import StructlogObserver
+from api_exchange_core.application.accept_request import AcceptRequest
+from api_exchange_core.application.call_runner import CallRunner
+from api_exchange_core.application.entity_service import EntityService
+from api_exchange_core.application.failures import Failures
+from api_exchange_core.application.flush import Flush
+from api_exchange_core.application.forwarding import Forwarding
+from api_exchange_core.application.outbox_relay import OutboxRelay
+from api_exchange_core.application.processor_handler import ProcessorHandler
+from api_exchange_core.application.reception import Reception
+from api_exchange_core.application.send_message import SendMessage
+from api_exchange_core.application.tenant_gate import TenantGate
+from api_exchange_core.application.tick import FanOutTick
+from api_exchange_core.domain.content_hash import ContentHasher
+from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.local.runner import Runner
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+class LocalSettings(BaseSettings):
+    """The settings of one machine, each from an environment variable ``API_EXCHANGE_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="API_EXCHANGE_", frozen=True)
+
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite:///exchange.db"), description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+    )
+    output_folder: Path = Field(default=Path("output"), description="Where FileOutputHandler keeps its files")
+    host: str = Field(default="127.0.0.1", description="Address that HTTP functions are served on")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP functions; 0 picks a free one")
+
+
+class UseCases(containers.DeclarativeContainer):
+    """The application over its ports."""
+
+    exchange = providers.Dependency(instance_of=Exchange)
+    encoder = providers.Dependency(default=providers.Singleton(OrjsonCanonicalEncoder))
+    clock = providers.Dependency()
+    randomness = providers.Dependency()
+    observer = providers.Dependency()
+    units = providers.Dependency()
+    tenants = providers.Dependency()
+    publisher = providers.Dependency()
+    files = providers.Dependency()
+    outbox = providers.Dependency()
+
+    hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
+    gate = providers.Singleton(TenantGate, tenants, clock)
+    failures = providers.Singleton(Failures, units, clock, randomness, observer)
+    reception = providers.Singleton(Reception, gate, units, failures, observer)
+    calls = providers.Singleton(CallRunner, observer)
+    forwarding = providers.Singleton(Forwarding, exchange.provided.name)
+    flush = providers.Singleton(Flush, units, hasher, forwarding, clock)
+    relay = providers.Singleton(OutboxRelay, outbox, publisher, files, clock, observer)
+    handler = providers.Singleton(
+        ProcessorHandler,
+        reception=reception,
+        runner=calls,
+        flush=flush,
+        relay=relay,
+        failures=failures,
+        units=units,
+        hasher=hasher,
+        clock=clock,
+        observer=observer,
+    )
+    fan_out = providers.Singleton(FanOutTick, exchange.provided.name, tenants, publisher, clock)
+    sender = providers.Singleton(SendMessage, exchange.provided.name, publisher, clock, randomness)
+    accept = providers.Singleton(AcceptRequest, tenants, sender)
+    entity_service = providers.Singleton(EntityService, units, hasher, clock)
+
+
+class LocalContainer(containers.DeclarativeContainer):
+    """One machine: an SQL database that is store and queue in one, and the machine's own clock, disk and logs."""
+
+    exchange = providers.Dependency(instance_of=Exchange)
+    settings = providers.Dependency(instance_of=LocalSettings)
+
+    clock = providers.Singleton(SystemClock)
+    randomness = providers.Singleton(SystemRandomness)
+    observer = providers.Singleton(StructlogObserver)
+    engine: providers.Singleton[Engine] = providers.Singleton(
+        create_engine_for, settings.provided.database_url.get_secret_value.call()
+    )
+    queue = providers.Singleton(SqlQueue, engine, clock)
+    tenants = providers.Singleton(SqlTenantDirectory, engine)
+
+    use_cases = providers.Container(
+        UseCases,
+        exchange=exchange,
+        clock=clock,
+        randomness=randomness,
+        observer=observer,
+        units=providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=True),
+        tenants=tenants,
+        publisher=queue,
+        files=providers.Singleton(LocalFileSink, settings.provided.output_folder),
+        outbox=providers.Singleton(SqlOutboxRelaySource, engine),
+    )
+    runner = providers.Singleton(
+        Runner,
+        exchange=exchange,
+        consumer=queue,
+        queues=queue,
+        handler=use_cases.handler,
+        relay=use_cases.relay,
+        fan_out=use_cases.fan_out,
+        accept=use_cases.accept,
+        calls=use_cases.calls,
+        clock=clock,
+        observer=observer,
+        host=settings.provided.host,
+        port=settings.provided.port,
+    )
+
+
+def local_container(exchange: Exchange, settings: LocalSettings | None = None) -> LocalContainer:
+    """The container of *exchange* on this machine, with every slot filled.
+
+    Args:
+        exchange: the application.
+        settings: read from the environment if not given.
+    """
+    container = LocalContainer(
+        exchange=providers.Object(exchange),
+        settings=providers.Object(LocalSettings() if settings is None else settings),
+    )
+    container.check_dependencies()
+    return container

@@ -1,0 +1,115 @@
+"""The HTTP functions as a Starlette application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from api_exchange_core.application.accept_request import AcceptRequest, Refusal, Request, RequestRefusedError
+from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
+from api_exchange_core.domain.errors import TransientError
+from api_exchange_core.domain.exchange import Function
+from api_exchange_core.domain.trigger import HttpTrigger
+from api_exchange_core.local.bell import Bell
+
+_RETRY_SECONDS = 5
+
+
+def http_app(functions: Sequence[Function], accept: AcceptRequest, *, bell: Bell) -> Starlette:
+    """Serve *functions*: 202 with the message's ids once a request is stored, problem+json (RFC 9457) otherwise.
+
+    ``GET /healthz`` answers 200 while the process serves.
+    """
+    routes = [Route("/healthz", _healthz, methods=["GET"])]
+    routes += [
+        Route(function.trigger.path, _endpoint(function, accept, bell), methods=list(function.trigger.methods))
+        for function in functions
+        if isinstance(function.trigger, HttpTrigger)
+    ]
+    return Starlette(
+        routes=routes,
+        exception_handlers={
+            RequestRefusedError: _refused,
+            TransientError: _unavailable,
+            HTTPException: _http_error,
+            Exception: _failed,
+        },
+    )
+
+
+def _endpoint(
+    function: Function, accept: AcceptRequest, bell: Bell
+) -> Callable[[HttpRequest], Awaitable[Response]]:
+    async def endpoint(request: HttpRequest) -> Response:
+        handed_over = Request(
+            headers={name.lower(): value for name, value in request.headers.items()},
+            query=dict(request.query_params),
+            body=await _body(request),
+        )
+        message = await run_in_threadpool(accept.accept, function, handed_over)
+        bell.ring()
+        return JSONResponse(
+            {"message_id": message.id, "correlation_id": message.correlation_id}, status_code=HTTPStatus.ACCEPTED
+        )
+
+    return endpoint
+
+
+async def _body(request: HttpRequest) -> bytes:
+    """The body, read only as far as it may be long."""
+    parts = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > MAX_MESSAGE_BYTES:
+                raise RequestRefusedError(
+                    Refusal.TOO_LARGE, f"the body is larger than the limit of {MAX_MESSAGE_BYTES:,} bytes"
+                )
+            parts.append(part)
+    except ClientDisconnect:
+        raise RequestRefusedError(Refusal.UNREADABLE, "the body ended early") from None
+    return b"".join(parts)
+
+
+async def _healthz(_: HttpRequest) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _refused(_: HttpRequest, error: Exception) -> Response:
+    if not isinstance(error, RequestRefusedError):
+        raise error
+    headers = {"WWW-Authenticate": "ApiKey"} if error.refusal is Refusal.UNAUTHENTICATED else {}
+    return _problem(error.refusal.status, str(error), headers)
+
+
+async def _unavailable(_: HttpRequest, __: Exception) -> Response:
+    return _problem(503, "the request could not be stored; try again", {"Retry-After": str(_RETRY_SECONDS)})
+
+
+async def _http_error(_: HttpRequest, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return _problem(error.status_code, error.detail, dict(error.headers or {}))
+
+
+async def _failed(_: HttpRequest, __: Exception) -> Response:
+    return _problem(500, "the request could not be taken in because of an error of ours; it was not stored", {})
+
+
+def _problem(status: int, detail: str, headers: dict[str, str]) -> Response:
+    title = HTTPStatus(status).phrase
+    return JSONResponse(
+        {"title": title, "status": status, "detail": detail},
+        status_code=status,
+        headers=headers,
+        media_type="application/problem+json",
+    )

@@ -1,0 +1,89 @@
+"""Serving HTTP in a thread of this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from api_exchange_core.application.accept_request import AcceptRequest
+from api_exchange_core.domain.errors import DeclarationError, TransientError
+from api_exchange_core.domain.exchange import Function
+from api_exchange_core.local.bell import Bell
+
+_START_SECONDS = 10.0
+_KEEP_ALIVE_SECONDS = 5
+
+
+@dataclass(slots=True)
+class HttpServer:
+    """uvicorn on one address.
+
+    Args:
+        functions: those with an HTTP trigger.
+        accept: takes in their requests.
+        bell: rung when a request was stored.
+        host: address to bind.
+        port: 0 picks a free one; `port` tells which once started.
+    """
+
+    functions: Sequence[Function]
+    accept: AcceptRequest
+    bell: Bell
+    host: str
+    port: int
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Bind, and serve from a thread.
+
+        Raises:
+            DeclarationError: the address cannot be bound.
+            TransientError: the server did not come up.
+        """
+        import uvicorn  # noqa: PLC0415 - loads only where HTTP is served
+
+        from api_exchange_core.local.http_app import http_app  # noqa: PLC0415
+
+        listener = self._bound()
+        app = http_app(self.functions, self.accept, bell=self.bell)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_KEEP_ALIVE_SECONDS,
+        )
+        server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise TransientError(f"the HTTP server on {self.host}:{self.port} did not come up")
+            time.sleep(0.005)
+        self._server = server
+
+    def stop(self) -> None:
+        """Finish the requests in hand and end."""
+        if self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(2 * _KEEP_ALIVE_SECONDS)
+
+    def _bound(self) -> socket.socket:
+        listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self.host, self.port))
+        except OSError as error:
+            listener.close()
+            raise DeclarationError(
+                f"cannot listen on {self.host}:{self.port}: {error.strerror}; choose another with --port"
+            ) from error
+        self.port = listener.getsockname()[1]
+        return listener

@@ -1,0 +1,103 @@
+"""One thread that works through one function's queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from api_exchange_core.application.processor_handler import ProcessorHandler
+from api_exchange_core.domain.errors import TransientError
+from api_exchange_core.domain.exchange import Function
+from api_exchange_core.local.bell import Bell
+from api_exchange_core.ports.message_consumer import MessageConsumer
+from api_exchange_core.ports.observer import Observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """How a worker takes its work.
+
+    Args:
+        batch: most messages of one receive, and so of one transaction.
+        visibility: how long a received message is kept from other workers.
+        patience: a batch whose processors take longer is committed as far as it has come, and the rest given back.
+        poll: how often an idle worker looks for messages of other processes.
+        after_error: the wait after the database could not be reached.
+    """
+
+    batch: int = 100
+    visibility: timedelta = timedelta(minutes=5)
+    patience: timedelta = timedelta(seconds=2)
+    poll: timedelta = timedelta(milliseconds=250)
+    after_error: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Receives, handles and settles until it is told to stop."""
+
+    function: Function
+    consumer: MessageConsumer
+    handler: ProcessorHandler
+    observer: Observer
+    bell: Bell
+    limits: WorkerLimits
+    stopping: Callable[[], bool]
+
+    def run(self) -> None:
+        """Work until `stopping`; what is in hand then is finished, and what is not begun is given back."""
+        while not self.stopping():
+            heard = self.bell.rings
+            try:
+                worked = self.work_once()
+            except TransientError as error:
+                self.observer.event("worker.error", function=self.function.name, reason=str(error))
+                self.bell.wait(self.bell.rings, at_most=self.limits.after_error)
+                continue
+            if worked:
+                self.bell.ring()
+            else:
+                self.bell.wait(heard, at_most=self.limits.poll)
+
+    def work_once(self) -> int:
+        """Handle one batch.
+
+        Returns:
+            How many messages were received.
+
+        Raises:
+            TransientError: the store could not be reached; what was received comes back after its visibility.
+        """
+        deliveries = self.consumer.receive(
+            self.function.input_queue, max_messages=self.limits.batch, visibility=self.limits.visibility
+        )
+        if deliveries:
+            patience = Patience(self.limits.patience, self.stopping)
+            settlements = self.handler.handle(self.function, deliveries, stop=patience.is_over)
+            if settlements:
+                self.consumer.settle(settlements)
+        return len(deliveries)
+
+
+class Patience:
+    """How long a batch may go on starting calls. It begins with the first call, which always runs: a slow processor
+    makes small batches, not none.
+
+    Args:
+        time_: from the first call on.
+        stopping: once true, no further call is started.
+    """
+
+    def __init__(self, time_: timedelta, stopping: Callable[[], bool]) -> None:
+        self._seconds = time_.total_seconds()
+        self._stopping = stopping
+        self._until: float | None = None
+
+    def is_over(self) -> bool:
+        """Whether no further call is to be started."""
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + self._seconds
+        return self._stopping() or now > self._until
