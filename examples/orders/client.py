@@ -9,13 +9,13 @@ from typing import Self
 from urllib.parse import quote
 
 import httpx
-from examples.orders.answers import checked, parsed, translated
-from examples.orders.client_credentials import ClientCredentials
-from examples.orders.models import JsonObject
 from pydantic import BaseModel, ConfigDict, RootModel
 from typing_extensions import override
 
 from api_exchange_core.domain.errors import PermanentError, TenantError
+from examples.orders.answers import checked, parsed, translated
+from examples.orders.client_credentials import ClientCredentials
+from examples.orders.models import JsonObject
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 """Seconds; 10 between two bytes of an answer, 3 to connect."""

@@ -11,9 +11,10 @@ from typing import Annotated
 from urllib.parse import quote_plus
 
 import httpx
-from examples.orders.answers import checked, parsed
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import override
+
+from examples.orders.answers import checked, parsed
 
 RENEW_BEFORE_EXPIRY = 30.0
 """Seconds; a token is replaced this long before it expires, or after nine tenths of a shorter life."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TypeVar
 
-from examples.orders.models import CanonicalOrder, JsonObject, OrderType, ShopOrder
 from pydantic import BaseModel, ValidationError
 
 from api_exchange_core.domain.errors import InvalidPayloadError
+from examples.orders.models import CanonicalOrder, JsonObject, OrderType, ShopOrder
 
 EXPRESS_FROM = 5
 """CDs; an order of so many ships express."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from examples.orders.tests.manual_clock import ManualClock
 from examples.orders.vendor import VendorApi
 

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+
 from examples.orders.vendor.cdnow import DATA_FILE, Purchase, read_purchases
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from api_exchange_core.domain.errors import PermanentError, TenantError
 from examples.orders.client import ShopClient, ShopClients
 from examples.orders.tests.manual_clock import ManualClock
 from examples.orders.vendor import VendorApi
-
-from api_exchange_core.domain.errors import PermanentError, TenantError
 
 NO_SUCH_ACCOUNT = ("nobody", "a-secret-that-no-message-shows")
 

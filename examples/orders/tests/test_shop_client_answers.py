@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import httpx
 import pytest
+
+from api_exchange_core.domain.errors import ExchangeError, PermanentError, RetryableError
 from examples.orders.client import TIMEOUT, ShopClient
 from examples.orders.models import JsonObject
 from examples.orders.tests.manual_clock import ManualClock
 from examples.orders.vendor import Credentials
 from examples.orders.vendor.oauth import signed_in_tenant
-
-from api_exchange_core.domain.errors import ExchangeError, PermanentError, RetryableError
 
 URL = "http://shop.example"
 TOKEN: JsonObject = {"access_token": "a-token-to-keep", "token_type": "bearer", "expires_in": 3600}

@@ -6,13 +6,13 @@ from decimal import Decimal
 from string import ascii_uppercase
 
 import pytest
-from examples.orders.mapping import ShopOrderMapper
-from examples.orders.models import JsonObject
-from examples.orders.vendor.order_book import order_books
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api_exchange_core.domain.errors import InvalidPayloadError
+from examples.orders.mapping import ShopOrderMapper
+from examples.orders.models import JsonObject
+from examples.orders.vendor.order_book import order_books
 
 mapper = ShopOrderMapper()
 

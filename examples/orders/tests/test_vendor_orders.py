@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from examples.orders.vendor import Credentials, VendorApi
 
 

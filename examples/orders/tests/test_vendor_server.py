@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from examples.orders.client import ShopClient
 from examples.orders.vendor import Credentials, VendorApi
 

@@ -4,6 +4,7 @@ from base64 import b64encode
 
 import httpx
 import pytest
+
 from examples.orders.tests.manual_clock import ManualClock
 from examples.orders.vendor import VendorApi
 

@@ -12,8 +12,6 @@ from http import HTTPStatus
 from typing import cast
 
 import orjson
-from examples.orders.vendor.oauth import Credentials, TokenIssuer, TokenRefusedError, signed_in_tenant
-from examples.orders.vendor.order_book import ORDER_CHANGE, OrderBook
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,6 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from examples.orders.vendor.oauth import Credentials, TokenIssuer, TokenRefusedError, signed_in_tenant
+from examples.orders.vendor.order_book import ORDER_CHANGE, OrderBook
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 500

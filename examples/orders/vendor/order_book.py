@@ -6,9 +6,10 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Annotated
 
-from examples.orders.vendor.cdnow import Purchase, read_purchases
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
+
+from examples.orders.vendor.cdnow import Purchase, read_purchases
 
 
 class Order(TypedDict):

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
+
 from examples.orders.vendor.app import ShopEndpoints, create_app
 from examples.orders.vendor.oauth import Credentials, TokenIssuer
 from examples.orders.vendor.order_book import order_books
