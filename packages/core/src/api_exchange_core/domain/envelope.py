@@ -149,18 +149,17 @@ def _check_values(event: dict[str, JsonValue]) -> None:
 
 
 def _message(event: dict[str, JsonValue]) -> Message:
-    metadata = event.get("metadata")
     return Message(
         id=MessageId(_text(event, "id")),
         tenant_id=TenantId(_text(event, "tenantid")),
         source=_text(event, "source"),
         type=_text(event, "type"),
-        time=datetime.fromisoformat(_text(event, "time")).astimezone(UTC),
+        time=_moment(_text(event, "time")),
         correlation_id=_text(event, "correlationid"),
         causation_id=_text(event, "causationid") if "causationid" in event else None,
         attempt=cast("int", event.get("attempt", 1)),
         entity=_entity(event) if "entityid" in event else None,
-        metadata=from_json(cast("str", metadata)) if metadata is not None else {},
+        metadata=_metadata(event),
         payload=event.get("data"),
     )
 
@@ -174,6 +173,22 @@ def _entity(event: dict[str, JsonValue]) -> EntityReference:
         version=cast("int", event.get("entityversion")),
         tenant_id=_text(event, "tenantid"),
     )
+
+
+def _metadata(event: dict[str, JsonValue]) -> dict[str, str]:
+    if "metadata" not in event:
+        return {}
+    metadata = from_json(_text(event, "metadata"))
+    if not isinstance(metadata, dict):
+        raise InvalidMessageError("incomplete message: `metadata` holds no object")
+    return metadata
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise InvalidMessageError(f"incomplete message: `time` {text!r} has no UTC offset")
+    return moment.astimezone(UTC)
 
 
 def _attributes(message: Message) -> dict[str, object]:
