@@ -24,9 +24,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal
 
-from api_exchange_core.domain.conditions import Condition, located
+from api_exchange_core.domain.conditions import Condition, all_of, any_of, field, located, not_
 from api_exchange_core.domain.errors import DeclarationError, UnroutableError
 from api_exchange_core.domain.names import QueueName, queue_name
+
+__all__ = ["FAIL", "Condition", "Mode", "Routing", "Rule", "all_of", "any_of", "field", "not_"]
 
 FAIL: Final = QueueName("FAIL")
 """The default that dead-letters what no rule takes. Capitals are in no queue's name, so it can be none."""
