@@ -1,0 +1,27 @@
+"""JSON pointers (RFC 6901): how errors name a place in a document, and how a declaration picks one out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_POINTER = re.compile(r"(?:/(?:[^/~]|~[01])*)+")
+
+
+def pointer_to(steps: Iterable[str | int]) -> str:
+    """The pointer that leads through *steps*, keys and indexes, from the root. No steps give ``""``, the root."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+def pointer_steps(pointer: str) -> tuple[str, ...]:
+    """The keys (or indexes, as text) that *pointer* leads through.
+
+    Raises:
+        ValueError: *pointer* is no RFC 6901 pointer, or is ``""``, which points at the whole document.
+    """
+    if not isinstance(pointer, str) or not _POINTER.fullmatch(pointer):
+        raise ValueError(
+            f"{pointer!r} is no JSON pointer to a part of a document: start each step with '/', "
+            "and write '~1' for a '/' and '~0' for a '~' in a key"
+        )
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
