@@ -109,10 +109,18 @@ class ContentHasher:
         Raises:
             UnrepresentableError: *data* has no JSON form.
         """
-        digest = self._digest(self.encode(self._kept(data, canonical_type)))
-        if self.key is None:
-            return ContentHash(f"sha256:{PROFILE}:{digest}")
-        return ContentHash(f"hmac-sha256:{PROFILE}:{self.key.id}:{digest}")
+        return self._hash_of(self.encode(self._kept(data, canonical_type)))
+
+    def encode_and_hash(self, data: object, *, canonical_type: str) -> tuple[bytes, ContentHash]:
+        """The canonical JSON of all of *data*, and the hash of it without the volatile parts of its type.
+
+        Raises:
+            UnrepresentableError: *data* has no JSON form.
+        """
+        content = self.encode(data)
+        if canonical_type in self._left_out:
+            return content, self.hash(data, canonical_type=canonical_type)
+        return content, self._hash_of(content)
 
     def field_hashes(self, data: object, *, canonical_type: str) -> dict[str, str]:
         """A short hash of each top-level field of *data*, by name; what is no object has none.
@@ -125,6 +133,12 @@ class ContentHasher:
         if not isinstance(kept, dict):
             return {}
         return {str(name): self._digest(self.encode(item))[:FIELD_HASH_DIGITS] for name, item in kept.items()}
+
+    def _hash_of(self, content: bytes) -> ContentHash:
+        digest = self._digest(content)
+        if self.key is None:
+            return ContentHash(f"sha256:{PROFILE}:{digest}")
+        return ContentHash(f"hmac-sha256:{PROFILE}:{self.key.id}:{digest}")
 
     def _kept(self, data: object, canonical_type: str) -> object:
         left_out = self._left_out.get(canonical_type)
@@ -172,4 +186,13 @@ def _without(value: object, left_out: _Tree) -> object:
         steps = {step: indexes[step] for step in left_out if step in indexes}
     else:
         return value
+    for step in sorted(steps, key=_index_or_zero, reverse=True):
+        if left_out[step]:
+            content[steps[step]] = _without(content[steps[step]], left_out[step])
+        else:
+            del content[steps[step]]
     return content
+
+
+def _index_or_zero(step: str) -> int:
+    return int(step) if step.isdecimal() else 0
