@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from dependency_injector import containers, providers
+
 from api_exchange_core import (
     EntityReference,
     Exchange,
@@ -20,12 +22,12 @@ from api_exchange_core import (
     tenant_context,
 )
 from api_exchange_testing import Harness
-from dependency_injector import containers, providers
 
 # The processors are shown to newcomers without annotations where Python needs none.
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,misc"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,misc,explicit-override"
 
 
+# fmt: off
 class FetchOrders(ProcessorInterface):                      # source: creates entities from an external API
     def __init__(self, api_client):
         self.api_client = api_client
@@ -65,12 +67,16 @@ class RouteByType(ProcessorInterface):                      # gateway: routes on
         return result
 
 
+# fmt: on
 class Shop:
     """A vendor's API with four orders."""
 
     def __init__(self) -> None:
         self.orders: list[dict[str, Any]] = [
-            {"id": "1", "kind": "x"}, {"id": "2", "kind": "s"}, {"id": "3", "kind": "s"}, {"id": "4", "kind": "?"},
+            {"id": "1", "kind": "x"},
+            {"id": "2", "kind": "s"},
+            {"id": "3", "kind": "s"},
+            {"id": "4", "kind": "?"},
         ]
 
     def get_data(self) -> list[dict[str, Any]]:
@@ -79,7 +85,10 @@ class Shop:
 
 class KindMapper:
     def to_canonical(self, payload: dict[str, Any]) -> dict[str, Any]:
-        return {"order_id": payload["id"], "order_type": {"x": "express", "s": "standard"}.get(payload["kind"])}
+        return {
+            "order_id": payload["id"],
+            "order_type": {"x": "express", "s": "standard"}.get(payload["kind"]),
+        }
 
 
 class OrdersContainer(containers.DeclarativeContainer):
@@ -115,7 +124,9 @@ def test_what_arrives_names_tenant_entity_version_and_the_request_it_belongs_to(
     for message in harness.queue("express-orders"):
         assert isinstance(message.entity, EntityReference)
         assert (message.entity.external_id, message.entity.canonical_type, message.entity.version) == (
-            "1", "canonical_order", 1,
+            "1",
+            "canonical_order",
+            1,
         )
         assert message.entity.tenant_id == message.tenant_id
         assert message.payload == {"order_id": "1", "order_type": "express"}
@@ -145,7 +156,9 @@ def test_an_order_that_changed_makes_one_new_version() -> None:
     harness.clock.advance(timedelta(minutes=5))
     harness.tick("fetch-orders")
     harness.run()
-    express = [message.entity for message in harness.queue("express-orders") if message.tenant_id == "customer-a"]
+    express = [
+        message.entity for message in harness.queue("express-orders") if message.tenant_id == "customer-a"
+    ]
     assert [(entity.external_id, entity.version) for entity in express if entity] == [("1", 1), ("2", 2)]
     with tenant_context("customer-a"):
         head = harness.entities.head(external_id="2", canonical_type="customer_order", source="external_api")

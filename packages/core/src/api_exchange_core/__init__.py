@@ -19,7 +19,12 @@ from api_exchange_core.domain.intentions import PersistedEntity
 from api_exchange_core.domain.mapper import Mapper
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.operation import operation
-from api_exchange_core.domain.output import FileOutputHandler, NoOutputHandler, OutputHandler, QueueOutputHandler
+from api_exchange_core.domain.output import (
+    FileOutputHandler,
+    NoOutputHandler,
+    OutputHandler,
+    QueueOutputHandler,
+)
 from api_exchange_core.domain.processor import ProcessorInterface
 from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.domain.retry import RetryPolicy

@@ -38,6 +38,15 @@ from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.local.runner import Runner
+from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.message_publisher import MessagePublisher
+from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.outbox import OutboxRelaySource
+from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.tenant_directory import TenantDirectory
+from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -49,7 +58,8 @@ class LocalSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="API_EXCHANGE_", frozen=True)
 
     database_url: SecretStr = Field(
-        default=SecretStr("sqlite:///exchange.db"), description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+        default=SecretStr("sqlite:///exchange.db"),
+        description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
     )
     output_folder: Path = Field(default=Path("output"), description="Where FileOutputHandler keeps its files")
     host: str = Field(default="127.0.0.1", description="Address that HTTP functions are served on")
@@ -60,15 +70,17 @@ class UseCases(containers.DeclarativeContainer):
     """The application over its ports."""
 
     exchange = providers.Dependency(instance_of=Exchange)
-    encoder = providers.Dependency(default=providers.Singleton(OrjsonCanonicalEncoder))
-    clock = providers.Dependency()
-    randomness = providers.Dependency()
-    observer = providers.Dependency()
-    units = providers.Dependency()
-    tenants = providers.Dependency()
-    publisher = providers.Dependency()
-    files = providers.Dependency()
-    outbox = providers.Dependency()
+    encoder: providers.Dependency[CanonicalEncoder] = providers.Dependency(
+        default=providers.Singleton(OrjsonCanonicalEncoder)
+    )
+    clock: providers.Dependency[Clock] = providers.Dependency()
+    randomness: providers.Dependency[Randomness] = providers.Dependency()
+    observer: providers.Dependency[Observer] = providers.Dependency()
+    units: providers.Dependency[UnitOfWorkFactory] = providers.Dependency()
+    tenants: providers.Dependency[TenantDirectory] = providers.Dependency()
+    publisher: providers.Dependency[MessagePublisher] = providers.Dependency()
+    files: providers.Dependency[FileSink] = providers.Dependency()
+    outbox: providers.Dependency[OutboxRelaySource] = providers.Dependency()
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
     gate = providers.Singleton(TenantGate, tenants, clock)

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.names import TenantId
@@ -61,7 +62,8 @@ def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
     sinks = [LocalFileSink(tmp_path) for _ in range(4)]
     line = b"x" * 10_000
     threads = [
-        threading.Thread(target=lambda s=sink: [s.append(A, "o.jsonl", [line]) for _ in range(20)]) for sink in sinks
+        threading.Thread(target=lambda s=sink: [s.append(A, "o.jsonl", [line]) for _ in range(20)])
+        for sink in sinks
     ]
     for thread in threads:
         thread.start()

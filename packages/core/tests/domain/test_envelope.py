@@ -9,6 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from hypothesis import given
+from hypothesis import strategies as st
+
 from api_exchange_core.domain.entity import EntityReference
 from api_exchange_core.domain.envelope import (
     MAX_MESSAGE_BYTES,
@@ -22,10 +27,6 @@ from api_exchange_core.domain.errors import InvalidMessageError, UnknownEnvelope
 from api_exchange_core.domain.failure import Failure
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MessageId, TenantId
-from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import CloudEvent
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
 FAILURE = Failure("to-canonical", "orders-fetched", "KeyError", "'id'", "0123456789abcdef", 5, NOW)
@@ -59,8 +60,15 @@ def test_a_message_comes_back_as_it_was() -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from api_exchange_core import (
     DeclarationError,
     Exchange,
@@ -28,7 +29,20 @@ def exchange() -> Exchange:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "ab", "Orders", "orders_fetched", "orders--fetched", "-orders", "orders-", "größe", "a" * 60, "orders-dlq", "../x"]
+    "name",
+    [
+        "",
+        "ab",
+        "Orders",
+        "orders_fetched",
+        "orders--fetched",
+        "-orders",
+        "orders-",
+        "größe",
+        "a" * 60,
+        "orders-dlq",
+        "../x",
+    ],
 )
 def test_a_queue_name_that_some_platform_refuses_is_refused(name: str) -> None:
     with pytest.raises(DeclarationError, match="queue name"):
@@ -104,7 +118,9 @@ def test_concurrency_has_bounds(concurrency: Any) -> None:
         exchange().queue("to-canonical", "orders", Nothing, concurrency=concurrency)
 
 
-@pytest.mark.parametrize("processor", [Nothing, Nothing(), lambda: Nothing()], ids=["class", "instance", "factory"])
+@pytest.mark.parametrize(
+    "processor", [Nothing, Nothing(), lambda: Nothing()], ids=["class", "instance", "factory"]
+)
 def test_a_processor_is_a_class_an_instance_or_a_factory_and_is_made_once(processor: Any) -> None:
     function = exchange().queue("to-canonical", "orders", processor)
     assert isinstance(function.processor, Nothing)
@@ -112,7 +128,8 @@ def test_a_processor_is_a_class_an_instance_or_a_factory_and_is_made_once(proces
 
 
 @pytest.mark.parametrize(
-    ("processor", "says"), [(object, "no processor"), ("text", "no processor"), (lambda: 1 / 0, "ZeroDivisionError")]
+    ("processor", "says"),
+    [(object, "no processor"), ("text", "no processor"), (lambda: 1 / 0, "ZeroDivisionError")],
 )
 def test_what_makes_no_processor_is_told_when_it_is_made(processor: Any, says: str) -> None:
     function = exchange().queue("to-canonical", "orders", processor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from api_exchange_core import DeclarationError, FileOutputHandler, ProcessingResult, QueueOutputHandler
 from api_exchange_core.domain.errors import UnrepresentableError
 
@@ -13,7 +14,11 @@ def test_a_queue_output_keeps_what_it_was_told() -> None:
     handler = QueueOutputHandler(
         "orders", delay=timedelta(minutes=1), ordering_key="customer-7", properties={"kind": "new"}
     )
-    assert (handler.queue, handler.delay, handler.ordering_key) == ("orders", timedelta(minutes=1), "customer-7")
+    assert (handler.queue, handler.delay, handler.ordering_key) == (
+        "orders",
+        timedelta(minutes=1),
+        "customer-7",
+    )
     assert handler.properties == {"kind": "new"}
     assert handler == QueueOutputHandler(
         "orders", delay=timedelta(minutes=1), ordering_key="customer-7", properties={"kind": "new"}
@@ -38,7 +43,22 @@ def test_properties_have_a_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "/etc/passwd", "../x", "a/../../x", "a//b", ".", "a/.", "C:\\x", "a\\b", "a\x00b", "a\nb", "a ", "x" * 300]
+    "name",
+    [
+        "",
+        "/etc/passwd",
+        "../x",
+        "a/../../x",
+        "a//b",
+        ".",
+        "a/.",
+        "C:\\x",
+        "a\\b",
+        "a\x00b",
+        "a\nb",
+        "a ",
+        "x" * 300,
+    ],
 )
 def test_a_file_name_that_leaves_its_folder_is_refused(name: str) -> None:
     with pytest.raises(DeclarationError, match="output file"):

@@ -11,7 +11,12 @@ from pydantic_core import from_json
 
 from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
-from api_exchange_core.domain.errors import InvalidMessageError, InvalidPayloadError, PermanentError, UnrepresentableError
+from api_exchange_core.domain.errors import (
+    InvalidMessageError,
+    InvalidPayloadError,
+    PermanentError,
+    UnrepresentableError,
+)
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.json_value import JsonValue, json_value
 from api_exchange_core.domain.message import Message
@@ -105,10 +110,14 @@ class AcceptRequest:
     def _by_api_key(self, source: TenantFromApiKey, request: Request) -> TenantId:
         key = request.headers.get(source.header.lower())
         if key is None:
-            raise RequestRefusedError(Refusal.UNAUTHENTICATED, f"send the API key in the header {source.header}")
+            raise RequestRefusedError(
+                Refusal.UNAUTHENTICATED, f"send the API key in the header {source.header}"
+            )
         tenant = self.tenants.by_api_key(api_key_hash(key))
         if tenant is None:
-            raise RequestRefusedError(Refusal.UNAUTHENTICATED, f"the API key in the header {source.header} is unknown")
+            raise RequestRefusedError(
+                Refusal.UNAUTHENTICATED, f"the API key in the header {source.header} is unknown"
+            )
         if not tenant.enabled:
             raise RequestRefusedError(Refusal.FORBIDDEN, "the tenant of this API key is disabled")
         return tenant.id
@@ -127,7 +136,8 @@ def _payload(request: Request) -> JsonValue:
         return dict(request.query)
     if len(request.body) > MAX_MESSAGE_BYTES:
         raise RequestRefusedError(
-            Refusal.TOO_LARGE, f"the body has {len(request.body):,} bytes, and {MAX_MESSAGE_BYTES:,} is the limit"
+            Refusal.TOO_LARGE,
+            f"the body has {len(request.body):,} bytes, and {MAX_MESSAGE_BYTES:,} is the limit",
         )
     try:
         return json_value(from_json(request.body, allow_inf_nan=False))

@@ -118,8 +118,8 @@ class Call:
             self.problem = Problem.of_result(result, function=self.function.name)
         elif result.output_messages and not result.output_handlers:
             raise PermanentError(
-                f"function {self.function.name!r} made {len(result.output_messages)} output messages and named no output "
-                "handler: add one, or NoOutputHandler() to drop them on purpose"
+                f"function {self.function.name!r} made {len(result.output_messages)} output messages and named no "
+                "output handler: add one, or NoOutputHandler() to drop them on purpose"
             )
 
 

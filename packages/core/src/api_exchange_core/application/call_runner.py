@@ -62,7 +62,9 @@ class CallRunner:
             call.result = answer
         return True
 
-    def _in_threads(self, calls: Sequence[Call], concurrency: int, stop: Callable[[], bool]) -> Sequence[Call]:
+    def _in_threads(
+        self, calls: Sequence[Call], concurrency: int, stop: Callable[[], bool]
+    ) -> Sequence[Call]:
         def run(call: Call) -> bool:
             return not stop() and self._run_here(call)
 
@@ -98,7 +100,9 @@ class CallRunner:
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_serve, args=(self._loop,), name="api-exchange-async", daemon=True).start()
+                threading.Thread(
+                    target=_serve, args=(self._loop,), name="api-exchange-async", daemon=True
+                ).start()
             return self._loop
 
 
@@ -110,4 +114,6 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _awaitable(call: Call) -> asyncio.Future[ProcessingResult]:
-    return cast("asyncio.Future[ProcessingResult]", call.function.processor.process(call.message, call.context))
+    return cast(
+        "asyncio.Future[ProcessingResult]", call.function.processor.process(call.message, call.context)
+    )

@@ -28,7 +28,9 @@ class EntityService:
     hasher: ContentHasher
     clock: Clock
 
-    def create_entity(self, *, external_id: str, canonical_type: str, source: str, data: object) -> EntityReference:
+    def create_entity(
+        self, *, external_id: str, canonical_type: str, source: str, data: object
+    ) -> EntityReference:
         """Record an entity and return its reference; one that exists gets a new version if its content differs.
 
         Raises:

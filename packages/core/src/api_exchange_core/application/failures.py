@@ -37,7 +37,10 @@ class Failures:
         if not calls:
             return []
         now = self.clock.now()
-        decided = [(call, _problem(call), self._decision(call.function, call.incoming, _problem(call))) for call in calls]
+        decided = [
+            (call, _problem(call), self._decision(call.function, call.incoming, _problem(call)))
+            for call in calls
+        ]
         self._record(decided, now)
         return [self._settlement(call, problem, decision, now) for call, problem, decision in decided]
 
@@ -71,7 +74,9 @@ class Failures:
         return self._carried_out(function, incoming, problem, decision, now)
 
     def _decision(self, function: Function, incoming: Incoming, problem: Problem) -> Decision:
-        return decide(problem, policy=function.retry, attempt=incoming.attempt, random=self.randomness.fraction)
+        return decide(
+            problem, policy=function.retry, attempt=incoming.attempt, random=self.randomness.fraction
+        )
 
     def _settlement(self, call: Call, problem: Problem, decision: Decision, now: datetime) -> Settlement:
         self.observer.handled(summary(call, _OUTCOMES[type(decision)], now, problem=problem))
@@ -83,7 +88,9 @@ class Failures:
         if not isinstance(decision, Condemn):
             return Settlement(incoming.delivery, decision)
         failure = _failure(function, incoming.delivery, problem, attempts=incoming.attempt, now=now)
-        return Settlement(incoming.delivery, DeadLetter(encode_letter(incoming.message, failure), _reason(problem)))
+        return Settlement(
+            incoming.delivery, DeadLetter(encode_letter(incoming.message, failure), _reason(problem))
+        )
 
     def _record(self, decided: Sequence[tuple[Call, Problem, Decision]], now: datetime) -> None:
         tenant_id = decided[0][0].message.tenant_id
@@ -94,11 +101,19 @@ class Failures:
                 unit.commit()
         except TransientError as error:
             # The messages end as decided all the same; a dead letter carries its failure with it.
-            self.observer.event("errors.unrecorded", tenant_id=tenant_id, count=len(decided), reason=str(error))
+            self.observer.event(
+                "errors.unrecorded", tenant_id=tenant_id, count=len(decided), reason=str(error)
+            )
 
 
 def summary(
-    call: Call, outcome: Outcome, now: datetime, *, problem: Problem | None = None, versions: int = 0, outputs: int = 0
+    call: Call,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    problem: Problem | None = None,
+    versions: int = 0,
+    outputs: int = 0,
 ) -> Handled:
     """What is told of a call when it has come to its end."""
     message = call.message
@@ -152,7 +167,9 @@ def _problem(call: Call) -> Problem:
     return call.problem
 
 
-def _failure(function: Function, delivery: Delivery, problem: Problem, *, attempts: int, now: datetime) -> Failure:
+def _failure(
+    function: Function, delivery: Delivery, problem: Problem, *, attempts: int, now: datetime
+) -> Failure:
     return Failure(
         function=function.name,
         queue=delivery.queue,

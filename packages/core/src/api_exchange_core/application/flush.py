@@ -82,7 +82,9 @@ class Flush:
                 call.message.id: self.forwarding.effects(call, outcomes)
                 for call, outcomes in zip(fresh, persisted, strict=True)
             }
-            rows = unit.outbox.add([effect for own in effects.values() for effect in own], now=self.clock.now())
+            rows = unit.outbox.add(
+                [effect for own in effects.values() for effect in own], now=self.clock.now()
+            )
             to_settle = unit.acknowledge([call.incoming.delivery for call in calls])
             unit.commit()
         return Flushed(

@@ -14,7 +14,12 @@ from api_exchange_core.domain.errors import PermanentError
 from api_exchange_core.domain.identity import derived_message_id
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MessageId
-from api_exchange_core.domain.output import FileOutputHandler, NoOutputHandler, OutputHandler, QueueOutputHandler
+from api_exchange_core.domain.output import (
+    FileOutputHandler,
+    NoOutputHandler,
+    OutputHandler,
+    QueueOutputHandler,
+)
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.outbox import OutgoingLine
 
@@ -83,7 +88,9 @@ class Forwarding:
             case NoOutputHandler():
                 return None
             case _:
-                raise PermanentError(f"function {call.function.name!r}: {type(handler).__name__} is no known output handler")
+                raise PermanentError(
+                    f"function {call.function.name!r}: {type(handler).__name__} is no known output handler"
+                )
 
     def _child(self, call: Call, output: _Output, place: str) -> Message:
         parent = call.message
@@ -111,8 +118,8 @@ def _outputs(call: Call, persisted: Sequence[Persisted]) -> Iterator[_Output]:
             kind = message.type if own.type is None else own.type
             yield _Output(to_json(own.payload), entity, kind, own.metadata)
     elif persisted:
-        for entity in persisted:
-            if entity.is_forwarded:
-                yield _Output(entity.change.content, entity.reference, entity.change.key.canonical_type)
+        for one in persisted:
+            if one.is_forwarded:
+                yield _Output(one.change.content, one.reference, one.change.key.canonical_type)
     else:
         yield _Output(to_json(message.payload), message.entity, message.type)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import groupby
 
 from api_exchange_core.domain.errors import PermanentError
+from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
@@ -64,7 +65,9 @@ class OutboxRelay:
             self._send(rows)
         except PermanentError as error:
             if len(rows) == 1:
-                self.observer.event("outbox.stuck", outbox_id=rows[0].id, error=type(error).__name__, reason=str(error))
+                self.observer.event(
+                    "outbox.stuck", outbox_id=rows[0].id, error=type(error).__name__, reason=str(error)
+                )
                 return
             for row in rows:
                 self.carry_out([row])
@@ -80,5 +83,5 @@ class OutboxRelay:
             self.files.append(tenant_id, name, [line.line for line in own])
 
 
-def _file(line: OutgoingLine) -> tuple[str, str]:
+def _file(line: OutgoingLine) -> tuple[TenantId, str]:
     return line.tenant_id, line.name

@@ -55,7 +55,9 @@ class Reception:
         try:
             message = decode(delivery.body)
         except UnknownEnvelopeError as error:
-            self.observer.event("message.too_new", function=function.name, queue=delivery.queue, reason=str(error))
+            self.observer.event(
+                "message.too_new", function=function.name, queue=delivery.queue, reason=str(error)
+            )
             return Settlement(delivery, Defer(_WAIT_FOR_NEWER_READER))
         except PermanentError as error:
             return self.failures.unreadable(function, delivery, error)
@@ -72,7 +74,9 @@ class Reception:
         try:
             done = self._completed(function, tenant_id, batch)
         except TransientError as error:
-            self.observer.event("store.unreachable", function=function.name, tenant_id=tenant_id, reason=str(error))
+            self.observer.event(
+                "store.unreachable", function=function.name, tenant_id=tenant_id, reason=str(error)
+            )
             received.settlements += [Settlement(one.delivery, Defer(_WAIT_FOR_STORE)) for one in batch]
             return
         fresh: dict[MessageId, Incoming] = {}

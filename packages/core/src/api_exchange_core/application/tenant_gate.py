@@ -38,7 +38,9 @@ class TenantGate:
         """
         tenant = self._tenant(tenant_id)
         if tenant is None:
-            raise TenantError(f"tenant {tenant_id!r} is unknown: declare it in Exchange(tenants=[...]) or add it")
+            raise TenantError(
+                f"tenant {tenant_id!r} is unknown: declare it in Exchange(tenants=[...]) or add it"
+            )
         if not tenant.enabled:
             raise TenantError(f"tenant {tenant_id!r} is disabled")
 

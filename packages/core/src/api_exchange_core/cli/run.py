@@ -8,9 +8,9 @@ import threading
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from api_exchange_core.adapters.sql import migrate
 from pydantic import SecretStr
 
-from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.telemetry.observer import configure_logging
 from api_exchange_core.containers import LocalContainer, LocalSettings, local_container
 from api_exchange_core.domain.trigger import TimerTrigger

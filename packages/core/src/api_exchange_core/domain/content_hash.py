@@ -100,7 +100,9 @@ class ContentHasher:
     def __post_init__(self) -> None:
         left_out = {kind: _tree(kind, pointers) for kind, pointers in self.volatile.items()}
         # Own copies: what the caller does with its mapping later must not make a second truth of it.
-        object.__setattr__(self, "volatile", {kind: tuple(pointers) for kind, pointers in self.volatile.items()})
+        object.__setattr__(
+            self, "volatile", {kind: tuple(pointers) for kind, pointers in self.volatile.items()}
+        )
         object.__setattr__(self, "_left_out", left_out)
 
     def hash(self, data: object, *, canonical_type: str) -> ContentHash:
@@ -152,7 +154,9 @@ class ContentHasher:
 
 def _tree(kind: str, pointers: Sequence[str]) -> _Tree:
     if isinstance(pointers, str):
-        raise DeclarationError(f"volatile pointers of {kind!r} must be a list, such as [{pointers!r}], not one text")
+        raise DeclarationError(
+            f"volatile pointers of {kind!r} must be a list, such as [{pointers!r}], not one text"
+        )
     root: _Tree = {}
     # The longest first, so that "/a" overrides "/a/b" and not the other way round.
     for *parents, last in sorted((_steps(kind, pointer) for pointer in pointers), key=len, reverse=True):

@@ -67,7 +67,9 @@ class EntityReference:
 
     def __post_init__(self) -> None:
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
-            raise InvalidMessageError(f"an entity's version is a whole number from 1 on, not {self.version!r}")
+            raise InvalidMessageError(
+                f"an entity's version is a whole number from 1 on, not {self.version!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,12 @@ from typing import cast
 from pydantic_core import from_json, to_json
 
 from api_exchange_core.domain.entity import EntityReference
-from api_exchange_core.domain.errors import ExchangeError, InvalidMessageError, UnknownEnvelopeError, UnrepresentableError
+from api_exchange_core.domain.errors import (
+    ExchangeError,
+    InvalidMessageError,
+    UnknownEnvelopeError,
+    UnrepresentableError,
+)
 from api_exchange_core.domain.failure import Failure
 from api_exchange_core.domain.json_value import MAX_DEPTH, JsonValue, json_value
 from api_exchange_core.domain.message import Message
@@ -102,9 +107,13 @@ def decode(body: bytes) -> Message:
         raise InvalidMessageError("no CloudEvent: `specversion` is not '1.0'")
     version = event.get("envelopeversion")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise InvalidMessageError("no message of API Exchange: `envelopeversion` is missing or no whole number")
+        raise InvalidMessageError(
+            "no message of API Exchange: `envelopeversion` is missing or no whole number"
+        )
     if version > ENVELOPE_VERSION:
-        raise UnknownEnvelopeError(f"envelope version {version}, and this framework reads up to {ENVELOPE_VERSION}")
+        raise UnknownEnvelopeError(
+            f"envelope version {version}, and this framework reads up to {ENVELOPE_VERSION}"
+        )
     try:
         return _message(event)
     except InvalidMessageError:

@@ -6,8 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from typing_extensions import override
+
 from api_exchange_core.domain.errors import DeclarationError
-from api_exchange_core.domain.names import FunctionName, QueueName, TenantId, function_name, queue_name, tenant_id
+from api_exchange_core.domain.names import (
+    FunctionName,
+    QueueName,
+    TenantId,
+    function_name,
+    queue_name,
+    tenant_id,
+)
 from api_exchange_core.domain.processor import ProcessorInterface, ProcessorLike
 from api_exchange_core.domain.retry import RetryPolicy
 from api_exchange_core.domain.schedule import Schedule
@@ -35,6 +44,13 @@ class Function:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int = 1
     sends_to: tuple[QueueName, ...] = ()
+
+    def __post_init__(self) -> None:
+        if type(self.concurrency) is not int or not 1 <= self.concurrency <= MAX_CONCURRENCY:
+            raise DeclarationError(
+                f"function {self.name!r}: concurrency is a whole number from 1 to {MAX_CONCURRENCY}, "
+                f"not {self.concurrency!r}"
+            )
 
     @property
     def input_queue(self) -> QueueName:
@@ -84,13 +100,18 @@ class Exchange:
     """
 
     def __init__(
-        self, name: str, *, tenants: Iterable[str] = (), volatile_fields: Mapping[str, Sequence[str]] | None = None
+        self,
+        name: str,
+        *,
+        tenants: Iterable[str] = (),
+        volatile_fields: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.name = function_name(name)
         self.tenants: tuple[TenantId, ...] = tuple(dict.fromkeys(tenant_id(tenant) for tenant in tenants))
         self.volatile_fields = {} if volatile_fields is None else dict(volatile_fields)
         self._functions: dict[str, Function] = {}
 
+    @override
     def __repr__(self) -> str:
         return f"Exchange({self.name!r}, functions={list(self._functions)})"
 
@@ -133,7 +154,8 @@ class Exchange:
         """
         if not isinstance(schedule, Schedule):
             raise DeclarationError(
-                f"function {name!r}: {schedule!r} is no schedule: use Schedule.every(minutes=5) or Schedule.cron('0 6 * * *')"
+                f"function {name!r}: {schedule!r} is no schedule: use Schedule.every(minutes=5) or "
+                "Schedule.cron('0 6 * * *')"
             )
         return self._declare(name, TimerTrigger(schedule), processor, retry, concurrency, sends_to)
 
@@ -198,10 +220,6 @@ class Exchange:
         concurrency: int,
         sends_to: Iterable[str],
     ) -> Function:
-        if not isinstance(concurrency, int) or not 1 <= concurrency <= MAX_CONCURRENCY:
-            raise DeclarationError(
-                f"function {name!r}: concurrency is a whole number from 1 to {MAX_CONCURRENCY}, not {concurrency!r}"
-            )
         function = Function(
             name=function_name(name),
             trigger=trigger,
@@ -217,11 +235,13 @@ class Exchange:
     def _refuse_clash(self, new: Function) -> None:
         for old in self.functions:
             if old.name == new.name:
-                raise DeclarationError(f"two functions are called {new.name!r}; a function's name is unique in its exchange")
+                raise DeclarationError(
+                    f"two functions are called {new.name!r}; a function's name is unique in its exchange"
+                )
             if old.input_queue == new.input_queue:
                 raise DeclarationError(
-                    f"functions {old.name!r} and {new.name!r} would both consume queue {new.input_queue!r}: a queue has one "
-                    "consumer, and timers and HTTP functions consume one that is called like themselves"
+                    f"functions {old.name!r} and {new.name!r} would both consume queue {new.input_queue!r}: "
+                    "a queue has one consumer, and timers and HTTP functions consume one that is called like themselves"
                 )
             if isinstance(old.trigger, HttpTrigger) and isinstance(new.trigger, HttpTrigger):
                 shared = set(old.trigger.methods) & set(new.trigger.methods)

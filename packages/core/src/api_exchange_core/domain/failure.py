@@ -120,5 +120,7 @@ def _fingerprint(*parts: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    printable = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_REASON])
+    printable = "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_REASON]
+    )
     return printable if len(text) <= MAX_REASON else printable + "…"

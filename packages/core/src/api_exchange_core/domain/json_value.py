@@ -117,14 +117,18 @@ def _array(value: list[object], path: _Path) -> JsonValue:
 def _descend(path: _Path) -> None:
     if len(path) >= MAX_DEPTH:
         raise _refusal(
-            f"nesting deeper than {MAX_DEPTH} levels", path, "flatten it, and check that it does not contain itself"
+            f"nesting deeper than {MAX_DEPTH} levels",
+            path,
+            "flatten it, and check that it does not contain itself",
         )
     path.append("")
 
 
 def _name(key: object, path: _Path) -> str:
     if not isinstance(key, str):
-        raise _refusal(f"a key of type {type(key).__name__} in the object", path[:-1], "pass keys of type str")
+        raise _refusal(
+            f"a key of type {type(key).__name__} in the object", path[:-1], "pass keys of type str"
+        )
     if not key.isascii():
         _refuse_surrogates(key, path[:-1])
     return key if type(key) is str else str.__str__(key)
@@ -141,7 +145,9 @@ def _refuse_surrogates(text: str, path: Sequence[str | int]) -> None:
         text.encode()
     except UnicodeEncodeError:
         # Without `from None` the traceback would carry the text.
-        raise _refusal("a lone surrogate in a text or key", path, "decode the text with its real encoding") from None
+        raise _refusal(
+            "a lone surrogate in a text or key", path, "decode the text with its real encoding"
+        ) from None
 
 
 def _integer(value: int, path: _Path) -> int:
@@ -175,7 +181,9 @@ def _datetime(value: datetime, path: _Path) -> str:
     try:
         utc = value.astimezone(UTC)
     except OverflowError:
-        raise _refusal("a datetime outside of the years 1 to 9999 in UTC", path, "pass None or a text") from None
+        raise _refusal(
+            "a datetime outside of the years 1 to 9999 in UTC", path, "pass None or a text"
+        ) from None
     return utc.replace(tzinfo=None).isoformat() + "Z"
 
 
@@ -208,15 +216,21 @@ def _leaf(value: object, path: _Path) -> JsonValue:
         if isinstance(value, kind):
             return leaf(value, path)
     advice = next((advice for kind, advice in _ADVICE.items() if isinstance(value, kind)), None)
-    raise _refusal(f"a value of type {type(value).__name__}", path, advice or "pass a text, number, list or dict")
+    raise _refusal(
+        f"a value of type {type(value).__name__}", path, advice or "pass a text, number, list or dict"
+    )
 
 
 def _dumped(model: BaseModel, path: Sequence[str | int]) -> object:
     try:
         return model.model_dump()
-    except ValueError as error:  # pydantic's answer to a model that contains itself or a serializer that fails
+    except (
+        ValueError
+    ) as error:  # pydantic's answer to a model that contains itself or a serializer that fails
         name = type(model).__name__
-        raise _refusal(f"a {name} that model_dump() cannot dump", path, "mend its serializers or fields") from error
+        raise _refusal(
+            f"a {name} that model_dump() cannot dump", path, "mend its serializers or fields"
+        ) from error
 
 
 def _refusal(what: str, path: Sequence[str | int], advice: str) -> UnrepresentableError:

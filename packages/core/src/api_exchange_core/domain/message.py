@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -60,7 +61,9 @@ class Message:
         if self.time.utcoffset() != timedelta(0):
             raise InvalidMessageError(f"a message's time is aware and in UTC, not {self.time!r}")
         if isinstance(self.attempt, bool) or not isinstance(self.attempt, int) or self.attempt < 1:
-            raise InvalidMessageError(f"a message's attempt is a whole number from 1 on, not {self.attempt!r}")
+            raise InvalidMessageError(
+                f"a message's attempt is a whole number from 1 on, not {self.attempt!r}"
+            )
         if self.entity is not None and self.entity.tenant_id != self.tenant_id:
             raise InvalidMessageError(
                 f"message {self.id!r} of tenant {self.tenant_id!r} refers to an entity of {self.entity.tenant_id!r}"
@@ -69,7 +72,7 @@ class Message:
             if not isinstance(name, str) or not isinstance(value, str):
                 raise InvalidMessageError(f"message metadata are texts with text names; {name!r} is not")
 
-    def payload_as(self, model: type[Model]) -> Model:
+    def payload_as(self, model: builtins.type[Model]) -> Model:
         """The payload as an instance of *model*.
 
         Raises:

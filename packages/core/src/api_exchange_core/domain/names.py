@@ -53,7 +53,8 @@ def tenant_id(value: str) -> TenantId:
     """
     if not isinstance(value, str) or not _TENANT.fullmatch(value):
         raise TenantError(
-            f"{value!r} is no tenant id: use 1 to 64 letters, digits, '.', '_' or '-', with a letter or digit at both ends"
+            f"{value!r} is no tenant id: use 1 to 64 letters, digits, '.', '_' or '-', "
+            "with a letter or digit at both ends"
         )
     return TenantId(value)
 
@@ -70,5 +71,7 @@ def _portable(value: str, *, kind: str, longest: int) -> str:
             "with a letter or digit at both ends (the rule that SQS, Service Bus and Storage Queue share)"
         )
     if value.endswith(DEAD_LETTER_SUFFIX):
-        raise DeclarationError(f"{value!r} cannot be a {kind}: names that end in '-dlq' are kept for dead letters")
+        raise DeclarationError(
+            f"{value!r} cannot be a {kind}: names that end in '-dlq' are kept for dead letters"
+        )
     return value

@@ -34,7 +34,9 @@ def operation(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         DeclarationError: the name is empty, too long or unprintable.
     """
     if not isinstance(name, str) or not 0 < len(name) <= MAX_IDENTIFIER or not name.isprintable():
-        raise DeclarationError(f"{name!r} is no operation name: use 1 to {MAX_IDENTIFIER} printable characters")
+        raise DeclarationError(
+            f"{name!r} is no operation name: use 1 to {MAX_IDENTIFIER} printable characters"
+        )
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.iscoroutinefunction(function):

@@ -53,11 +53,15 @@ class QueueOutputHandler(OutputHandler):
         properties: Mapping[str, str] | None = None,
     ) -> None:
         if not timedelta(0) <= delay <= MAX_DELAY:
-            raise DeclarationError(f"output to {queue!r}: delay must be between 0 and {MAX_DELAY}, not {delay!r}")
+            raise DeclarationError(
+                f"output to {queue!r}: delay must be between 0 and {MAX_DELAY}, not {delay!r}"
+            )
         if ordering_key is not None and not 0 < len(ordering_key) <= 128:
             raise DeclarationError(f"output to {queue!r}: an ordering key has 1 to 128 characters")
         if properties is not None and len(properties) > _MAX_PROPERTIES:
-            raise DeclarationError(f"output to {queue!r}: at most {_MAX_PROPERTIES} properties, not {len(properties)}")
+            raise DeclarationError(
+                f"output to {queue!r}: at most {_MAX_PROPERTIES} properties, not {len(properties)}"
+            )
         object.__setattr__(self, "queue", queue_name(queue))
         object.__setattr__(self, "delay", delay)
         object.__setattr__(self, "ordering_key", ordering_key)

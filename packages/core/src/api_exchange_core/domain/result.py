@@ -37,7 +37,12 @@ class ProcessingResult:
 
     @classmethod
     def create_failure(
-        cls, error: str, *, code: str | None = None, can_retry: bool = True, retry_after: timedelta | None = None
+        cls,
+        error: str,
+        *,
+        code: str | None = None,
+        can_retry: bool = True,
+        retry_after: timedelta | None = None,
     ) -> Self:
         """It did not work.
 
@@ -64,7 +69,9 @@ class ProcessingResult:
             TypeError: *handler* is no output handler.
         """
         if not isinstance(handler, OutputHandler):
-            raise TypeError(f"an output handler such as QueueOutputHandler('orders') is needed, not {handler!r}")
+            raise TypeError(
+                f"an output handler such as QueueOutputHandler('orders') is needed, not {handler!r}"
+            )
         self.output_handlers.append(handler)
 
     def add_output_message(
@@ -81,7 +88,11 @@ class ProcessingResult:
             UnrepresentableError: the payload has no JSON form.
         """
         if isinstance(payload, Message):
-            raise TypeError("hand over the new message's payload; its ids, tenant and correlation come by themselves")
+            raise TypeError(
+                "hand over the new message's payload; its ids, tenant and correlation come by themselves"
+            )
         self.output_messages.append(
-            OutputMessage(payload=json_value(payload), entity=entity, type=type, metadata=dict(metadata or {}))
+            OutputMessage(
+                payload=json_value(payload), entity=entity, type=type, metadata=dict(metadata or {})
+            )
         )

@@ -43,5 +43,7 @@ def current_tenant() -> TenantId:
     """
     tenant = _current.get()
     if tenant is None:
-        raise TenantError("no tenant: wrap the call in `with tenant_context('...'):`; inside functions it is set already")
+        raise TenantError(
+            "no tenant: wrap the call in `with tenant_context('...'):`; inside functions it is set already"
+        )
     return tenant

@@ -58,10 +58,14 @@ class HttpTrigger:
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not _PATH.fullmatch(self.path):
-            raise DeclarationError(f"{self.path!r} is no HTTP path: begin with '/', and use letters, digits, '.', '_', '~', '-'")
+            raise DeclarationError(
+                f"{self.path!r} is no HTTP path: begin with '/', and use letters, digits, '.', '_', '~', '-'"
+            )
         unknown = [method for method in self.methods if method not in METHODS]
         if unknown or not self.methods:
-            raise DeclarationError(f"HTTP path {self.path!r}: methods are some of {', '.join(METHODS)}, not {self.methods!r}")
+            raise DeclarationError(
+                f"HTTP path {self.path!r}: methods are some of {', '.join(METHODS)}, not {self.methods!r}"
+            )
 
 
 Trigger = TimerTrigger | QueueTrigger | HttpTrigger

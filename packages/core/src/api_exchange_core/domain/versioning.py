@@ -46,8 +46,10 @@ class Versioning:
 
     @property
     def writes(self) -> Sequence[HeadWrite]:
-        """The heads that have changed, in the order of their ids: one order everywhere, so that no two writers
-        wait for each other's rows."""
+        """The heads that have changed, in the order of their ids.
+
+        One order everywhere, so that no two writers wait for each other's rows.
+        """
         return [HeadWrite(self._heads[id_], self._stored_version(id_)) for id_ in sorted(self._heads)]
 
     def _stored_version(self, id_: EntityId) -> int:

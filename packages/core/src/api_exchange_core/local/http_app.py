@@ -30,7 +30,9 @@ def http_app(functions: Sequence[Function], accept: AcceptRequest, *, bell: Bell
     """
     routes = [Route("/healthz", _healthz, methods=["GET"])]
     routes += [
-        Route(function.trigger.path, _endpoint(function, accept, bell), methods=list(function.trigger.methods))
+        Route(
+            function.trigger.path, _endpoint(function, accept, bell), methods=list(function.trigger.methods)
+        )
         for function in functions
         if isinstance(function.trigger, HttpTrigger)
     ]
@@ -57,7 +59,8 @@ def _endpoint(
         message = await run_in_threadpool(accept.accept, function, handed_over)
         bell.ring()
         return JSONResponse(
-            {"message_id": message.id, "correlation_id": message.correlation_id}, status_code=HTTPStatus.ACCEPTED
+            {"message_id": message.id, "correlation_id": message.correlation_id},
+            status_code=HTTPStatus.ACCEPTED,
         )
 
     return endpoint
@@ -102,7 +105,9 @@ async def _http_error(_: HttpRequest, error: Exception) -> Response:
 
 
 async def _failed(_: HttpRequest, __: Exception) -> Response:
-    return _problem(500, "the request could not be taken in because of an error of ours; it was not stored", {})
+    return _problem(
+        500, "the request could not be taken in because of an error of ours; it was not stored", {}
+    )
 
 
 def _problem(status: int, detail: str, headers: dict[str, str]) -> Response:

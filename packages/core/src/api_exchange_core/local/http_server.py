@@ -6,12 +6,16 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from api_exchange_core.application.accept_request import AcceptRequest
 from api_exchange_core.domain.errors import DeclarationError, TransientError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.local.bell import Bell
+
+if TYPE_CHECKING:
+    import uvicorn
 
 _START_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 5
@@ -34,7 +38,7 @@ class HttpServer:
     bell: Bell
     host: str
     port: int
-    _stop: threading.Event = field(default_factory=threading.Event)
+    _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -44,9 +48,9 @@ class HttpServer:
             DeclarationError: the address cannot be bound.
             TransientError: the server did not come up.
         """
-        import uvicorn  # noqa: PLC0415 - loads only where HTTP is served
+        import uvicorn
 
-        from api_exchange_core.local.http_app import http_app  # noqa: PLC0415
+        from api_exchange_core.local.http_app import http_app
 
         listener = self._bound()
         app = http_app(self.functions, self.accept, bell=self.bell)
@@ -59,7 +63,7 @@ class HttpServer:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_KEEP_ALIVE_SECONDS,
         )
-        server = uvicorn.Server(config)
+        server = self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
         self._thread.start()
         deadline = time.monotonic() + _START_SECONDS
@@ -67,11 +71,10 @@ class HttpServer:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise TransientError(f"the HTTP server on {self.host}:{self.port} did not come up")
             time.sleep(0.005)
-        self._server = server
 
     def stop(self) -> None:
         """Finish the requests in hand and end."""
-        if self._thread is not None:
+        if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(2 * _KEEP_ALIVE_SECONDS)
 

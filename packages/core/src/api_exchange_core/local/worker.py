@@ -82,8 +82,9 @@ class Worker:
 
 
 class Patience:
-    """How long a batch may go on starting calls. It begins with the first call, which always runs: a slow processor
-    makes small batches, not none.
+    """How long a batch may go on starting calls.
+
+    It begins with the first call, which always runs: a slow processor makes small batches, not none.
 
     Args:
         time_: from the first call on.

@@ -55,5 +55,5 @@ class Observer(Protocol):
         """A message was handled."""
 
     @abstractmethod
-    def event(self, name: str, **facts: str | int | float | None) -> None:
+    def event(self, name: str, **facts: str | float | None) -> None:
         """Something else worth a line happened."""

@@ -66,7 +66,7 @@ def _locked(path: Path) -> Iterator[int]:
 
 def _lock_exclusively(descriptor: int) -> None:
     try:
-        import fcntl  # noqa: PLC0415 - absent on Windows, where one process at a time must write
+        import fcntl
     except ImportError:
         return
     fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+
 from typing_extensions import override
 
 from api_exchange_core.ports.clock import Clock

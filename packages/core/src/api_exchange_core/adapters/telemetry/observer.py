@@ -81,7 +81,7 @@ class StructlogObserver(Observer):
         tell("message.handled", **{name: value for name, value in facts.items() if value is not None})
 
     @override
-    def event(self, name: str, **facts: str | int | float | None) -> None:
+    def event(self, name: str, **facts: str | float | None) -> None:
         self.log.warning(name, **{name: value for name, value in facts.items() if value is not None})
 
 
