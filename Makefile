@@ -21,7 +21,7 @@ setup: $(READY)  ## the environment, from requirements.lock
 $(READY): requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or later found. Name one: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
@@ -43,7 +43,7 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 
 types: $(READY)
-	@$(BIN)/mypy packages/*/src packages/*/tests examples benchmarks
+	@$(BIN)/mypy conftest.py packages/*/src packages/*/tests examples benchmarks
 
 contracts: $(READY)
 	@$(BIN)/lint-imports

@@ -1,1 +1,3 @@
-"""API Exchange: aws."""
+"""API Exchange on AWS Lambda. Empty so far: no adapter, no trigger, no public name."""
+
+__all__: list[str] = []

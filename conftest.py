@@ -1,0 +1,43 @@
+"""The databases that tests of every package run on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_exchange_testing.postgres import PostgresServer, PostgresUnavailableError
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this worker's own. Where there is none, tests skip on a laptop and fail in CI."""
+    try:
+        server = PostgresServer.start()
+    except PostgresUnavailableError as absent:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PostgreSQL here: {absent}")
+    with server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database that is dropped after the test."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database; the test runs once on each kind that the framework supports."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/exchange.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
