@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from api_exchange_core.adapters.sql import migrate
+from dependency_injector import providers
 from pydantic import SecretStr
 
 from api_exchange_core.adapters.telemetry.observer import configure_logging
@@ -17,6 +18,7 @@ from api_exchange_core.domain.trigger import TimerTrigger
 
 if TYPE_CHECKING:
     from api_exchange_core.domain.exchange import Exchange
+    from api_exchange_core.ports.observer import Observer
 
 
 def run(exchange: Exchange, settings: LocalSettings, *, json_logs: bool, tick_now: bool) -> None:
@@ -50,9 +52,19 @@ def run(exchange: Exchange, settings: LocalSettings, *, json_logs: bool, tick_no
         container.engine().dispose()
 
 
-def prepared_container(exchange: Exchange, settings: LocalSettings) -> LocalContainer:
-    """The container of *exchange*, its database migrated and its tenants known."""
+def prepared_container(
+    exchange: Exchange, settings: LocalSettings, *, observer: Observer | None = None
+) -> LocalContainer:
+    """The container of *exchange*, its database migrated and its tenants known.
+
+    Args:
+        exchange: the application.
+        settings: where its database is.
+        observer: hears what happens, instead of the logs.
+    """
     container = local_container(exchange, settings)
+    if observer is not None:
+        container.observer.override(providers.Object(observer))
     engine = container.engine()
     if not migrate.is_current(engine):
         migrate.upgrade(engine)
