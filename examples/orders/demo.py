@@ -208,7 +208,7 @@ def _entities(exchange: Exchange, container: LocalContainer) -> dict[str, dict[s
 
 def _suspected(exchange: Exchange, container: LocalContainer) -> dict[str, int]:
     entities = container.use_cases.entity_service()
-    counted = {}
+    counted: dict[str, int] = {}
     for tenant in exchange.tenants:
         with tenant_context(tenant):
             counted[tenant] = len(entities.suspected_duplicates(canonical_type="customer_order"))
