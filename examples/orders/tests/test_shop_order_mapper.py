@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from string import ascii_uppercase
@@ -17,11 +18,11 @@ from examples.orders.vendor.order_book import order_books
 mapper = ShopOrderMapper()
 
 
-def to_canonical(payload: JsonObject) -> JsonObject:
+def to_canonical(payload: Mapping[str, object]) -> JsonObject:
     return mapper.to_canonical(payload).model_dump(mode="json")
 
 
-def from_canonical(payload: JsonObject) -> JsonObject:
+def from_canonical(payload: Mapping[str, object]) -> JsonObject:
     return mapper.from_canonical(payload).model_dump(mode="json")
 
 
