@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.message import Message
+from api_exchange_core.domain.names import QueueName
 from api_exchange_core.domain.result import ProcessingResult
 
 
@@ -35,6 +36,15 @@ class ProcessorInterface(ABC):
             PermanentError: it will never work; the message is dead-lettered.
             Exception: anything else counts as failed for now.
         """
+
+
+@runtime_checkable
+class NamesItsQueues(Protocol):
+    """A processor that can tell, before it runs, every queue that it may send to; for the topology."""
+
+    @property
+    def sends_to(self) -> Sequence[QueueName]:
+        """The queues, none twice. A processor that may send to others too must not have this property."""
 
 
 ProcessorFactory = Callable[[], ProcessorInterface]

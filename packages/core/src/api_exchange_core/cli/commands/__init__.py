@@ -1,0 +1,1 @@
+"""The commands of `api-exchange`, a module each."""
