@@ -6,12 +6,8 @@ and commit once a batch. PostgreSQL syncs to disk at each commit, and so does SQ
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 from dependency_injector import providers
 from pydantic import SecretStr
@@ -22,10 +18,7 @@ from api_exchange_core.domain.names import QueueName
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_core.ports.message_publisher import Outgoing
-from api_exchange_testing.postgres import PostgresServer, PostgresUnavailableError
 from benchmarks.handler import Keep, Nothing, delivery
-from benchmarks.measuring import Row, interleaved, rates, show
-from benchmarks.raw_trip import RawTrip
 
 MESSAGES = 1_000
 ROUNDS = 5

@@ -11,7 +11,14 @@ import orjson
 from dependency_injector import providers
 from pydantic_core import from_json
 
-from api_exchange_core import Exchange, Message, ProcessingResult, ProcessorContext, ProcessorInterface, QueueOutputHandler
+from api_exchange_core import (
+    Exchange,
+    Message,
+    ProcessingResult,
+    ProcessorContext,
+    ProcessorInterface,
+    QueueOutputHandler,
+)
 from api_exchange_core.containers import UseCases
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.entity import EntityHead
@@ -102,7 +109,11 @@ def delivery(number: int) -> Delivery:
         correlation_id="c-1",
     )
     return Delivery(
-        queue=cast("Any", "orders"), body=encode(message), receipt=str(number), receive_count=1, enqueued_at=NOW
+        queue=cast("Any", "orders"),
+        body=encode(message),
+        receipt=str(number),
+        receive_count=1,
+        enqueued_at=NOW,
     )
 
 
@@ -117,7 +128,9 @@ def measure() -> list[Row]:
     body = batch[0].body
     seconds = interleaved(
         {
-            "JSON in and out alone (pydantic_core, orjson)": lambda: [orjson.dumps(from_json(body)) for _ in batch],
+            "JSON in and out alone (pydantic_core, orjson)": lambda: [
+                orjson.dumps(from_json(body)) for _ in batch
+            ],
             "one by one": lambda: [handler.handle(function, [one]) for one in batch],
             "in a batch of 100": lambda: handler.handle(function, batch),
         },

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from benchmarks.measuring import Row, interleaved, show
 
-EXCHANGE = '''
+EXCHANGE = """
 from api_exchange_core import Exchange, GatewayProcessor, Routing, Schedule
 exchange = Exchange("shop", tenants=["customer-a"])
 exchange.timer("route", Schedule.every(minutes=5), GatewayProcessor(Routing([], default="orders")))
-'''
+"""
 
 
 def python(code: str) -> Callable[[], object]:
@@ -28,7 +28,9 @@ def hot_start(folder: Path) -> Callable[[], object]:
     command = [sys.executable, "-m", "api_exchange_core.cli", "run", "shop:exchange"]
 
     def start() -> None:
-        with subprocess.Popen(command, cwd=folder, env=_environment(), stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, cwd=folder, env=_environment(), stderr=subprocess.PIPE, text=True
+        ) as process:
             assert process.stderr is not None
             for line in process.stderr:
                 if "running" in line:

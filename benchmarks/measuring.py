@@ -26,7 +26,9 @@ class Row:
     ratio: float | None = None
 
 
-def interleaved(candidates: Mapping[str, Callable[[], object]], *, rounds: int, number: int = 1) -> dict[str, float]:
+def interleaved(
+    candidates: Mapping[str, Callable[[], object]], *, rounds: int, number: int = 1
+) -> dict[str, float]:
     """The median time of each candidate in seconds a call.
 
     Args:
@@ -45,7 +47,9 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], *, rounds: int, 
     return {name: median(own) for name, own in times.items()}
 
 
-def against(reference: str, seconds: Mapping[str, float], *, scale: float = 1e6, unit: str = "us") -> list[Row]:
+def against(
+    reference: str, seconds: Mapping[str, float], *, scale: float = 1e6, unit: str = "us"
+) -> list[Row]:
     """Rows of *seconds*, each with its ratio to *reference*: above 1 is slower."""
     return [Row(name, value * scale, unit, value / seconds[reference]) for name, value in seconds.items()]
 
@@ -53,7 +57,8 @@ def against(reference: str, seconds: Mapping[str, float], *, scale: float = 1e6,
 def rates(reference: str, seconds: Mapping[str, float], *, messages: int) -> list[Row]:
     """Rows of messages a second, each with its ratio to *reference*: above 1 is faster."""
     return [
-        Row(name, messages / value, "messages/s", seconds[reference] / value) for name, value in seconds.items()
+        Row(name, messages / value, "messages/s", seconds[reference] / value)
+        for name, value in seconds.items()
     ]
 
 

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
+from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
@@ -63,6 +64,7 @@ class LocalSettings(BaseSettings):
     )
     output_folder: Path = Field(default=Path("output"), description="Where FileOutputHandler keeps its files")
     host: str = Field(default="127.0.0.1", description="Address that HTTP functions are served on")
+    timers: bool = Field(default=True, description="Fire timers in this process; any number of processes may")
     port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP functions; 0 picks a free one")
 
 
@@ -149,19 +151,42 @@ class LocalContainer(containers.DeclarativeContainer):
         observer=observer,
         host=settings.provided.host,
         port=settings.provided.port,
+        timers=settings.provided.timers,
     )
 
 
-def local_container(exchange: Exchange, settings: LocalSettings | None = None) -> LocalContainer:
+def local_container(
+    exchange: Exchange, settings: LocalSettings | None = None, *, observer: Observer | None = None
+) -> LocalContainer:
     """The container of *exchange* on this machine, with every slot filled.
 
     Args:
         exchange: the application.
         settings: read from the environment if not given.
+        observer: hears what happens, in place of the logs.
     """
     container = LocalContainer(
         exchange=providers.Object(exchange),
         settings=providers.Object(LocalSettings() if settings is None else settings),
     )
+    if observer is not None:
+        container.observer.override(providers.Object(observer))
     container.check_dependencies()
+    return container
+
+
+def prepared_container(
+    exchange: Exchange, settings: LocalSettings | None = None, *, observer: Observer | None = None
+) -> LocalContainer:
+    """As `local_container`, with the database brought up to date and the exchange's tenants made known.
+
+    Raises:
+        TransientError: the database could not be reached.
+        DeclarationError: its URL is none that the framework takes.
+    """
+    container = local_container(exchange, settings, observer=observer)
+    engine = container.engine()
+    if not migrate.is_current(engine):
+        migrate.upgrade(engine)
+    container.tenants().add(exchange.tenants, now=container.clock().now())
     return container

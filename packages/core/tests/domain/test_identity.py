@@ -15,7 +15,9 @@ parts = st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, 
 @given(parts)
 def test_an_id_is_the_version_5_uuid_of_its_parts(names: list[str]) -> None:
     namespace = UUID("8c7c7a52-7a0c-5f0b-8a3d-5a2f3f0d9e02")
-    assert derived_message_id(*names) == str(uuid5(namespace, "".join(f"{len(name)}:{name}" for name in names)))
+    assert derived_message_id(*names) == str(
+        uuid5(namespace, "".join(f"{len(name)}:{name}" for name in names))
+    )
 
 
 @given(parts, parts)

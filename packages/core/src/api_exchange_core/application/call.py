@@ -77,7 +77,7 @@ class Call:
 
     @contextmanager
     def running(self, observer: Observer) -> Iterator[None]:
-        """Around the processor: binds tenant and ids, checks the payload, and turns errors into a problem."""
+        """Around the processor: binds tenant and ids, and turns errors into a problem."""
         message = self.message
         ids = {
             "tenant_id": message.tenant_id,
@@ -90,7 +90,6 @@ class Call:
         }
         with tenant_context(message.tenant_id), observer.bound(**ids):
             try:
-                self._check_payload()
                 yield
                 self._check_result()
             except Exception as error:  # noqa: BLE001 - the last frame we own: a user's error becomes a problem
@@ -102,7 +101,12 @@ class Call:
         self.problem = Problem.of(error, function=self.function.name)
         self.stack = stack_of(error)
 
-    def _check_payload(self) -> None:
+    def check_payload(self) -> None:
+        """Return if the payload fits the processor's model.
+
+        Raises:
+            InvalidPayloadError: it does not.
+        """
         model = self.function.processor.payload_model
         if model is not None:
             validated(model, self.message.payload, where=f"payload of message {self.message.id!r}")

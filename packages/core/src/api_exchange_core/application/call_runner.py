@@ -56,6 +56,7 @@ class CallRunner:
 
     def _run_here(self, call: Call) -> bool:
         with call.running(self.observer):
+            call.check_payload()
             answer = call.function.processor.process(call.message, call.context)
             if inspect.isawaitable(answer):
                 answer = self._await(cast("asyncio.Future[ProcessingResult]", answer))
@@ -81,6 +82,7 @@ class CallRunner:
                     if stop():
                         return False
                     with call.running(self.observer):
+                        call.check_payload()
                         call.result = await _awaitable(call)
                     return True
 

@@ -16,3 +16,13 @@ ExchangeTarget = Annotated[
     ),
 ]
 """Which exchange; for `loading.load_exchange`."""
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; else API_EXCHANGE_DATABASE_URL, "
+        "else sqlite:///exchange.db. A password is better kept in the environment than on a command line.",
+        show_default=False,
+    ),
+]
+"""Which database; for `settings.settings_with`."""

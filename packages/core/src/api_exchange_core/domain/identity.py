@@ -30,4 +30,6 @@ def _derived(namespace: bytes, *parts: str) -> str:
     # The lengths keep ("ab", "c") and ("a", "bc") apart. Written out, this is ten times as fast as uuid.uuid5.
     name = "".join([f"{len(part)}:{part}" for part in parts])
     digits = sha1(namespace + name.encode(), usedforsecurity=False).hexdigest()
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
+    return (
+        f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
+    )

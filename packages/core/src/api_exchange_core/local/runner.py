@@ -40,6 +40,7 @@ class Runner:
         clock, observer: the ports of these names.
         limits: how workers take their work.
         host, port: where HTTP functions are served; port 0 picks a free one.
+        timers: fire timers by their schedules.
     """
 
     exchange: Exchange
@@ -55,6 +56,7 @@ class Runner:
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     host: str = "127.0.0.1"
     port: int = 8080
+    timers: bool = True
     bell: Bell = field(default_factory=Bell)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -75,7 +77,8 @@ class Runner:
             self._http.start()
         for worker in (self._worker(function.name) for function in functions):
             self._in_thread(worker.function.name, worker.run)
-        self._in_thread("timers", self._timers().run)
+        if self.timers:
+            self._in_thread("timers", self._timers().run)
         self._in_thread("relay", self._relay_until_stopped)
 
     def stop(self) -> None:
@@ -92,6 +95,12 @@ class Runner:
         """Fire a timer function now, whatever its schedule says."""
         self.fan_out.fan_out(self.exchange.function(function_name), self.clock.now() if at is None else at)
         self.bell.ring()
+
+    def tick_all(self) -> None:
+        """Fire every timer function now."""
+        for function in self.exchange.functions:
+            if isinstance(function.trigger, TimerTrigger):
+                self.tick(function.name)
 
     @property
     def http_port(self) -> int | None:

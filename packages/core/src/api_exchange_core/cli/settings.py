@@ -1,0 +1,25 @@
+"""Settings, from the environment and from options."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from api_exchange_core.containers import LocalSettings
+from api_exchange_core.domain.errors import DeclarationError
+
+
+def settings_with(**options: object) -> LocalSettings:
+    """The settings of the environment; options that were given win over them.
+
+    Raises:
+        DeclarationError: a value is out of its range; names it, without the value.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return LocalSettings(**given)
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"API_EXCHANGE_{str(detail['loc'][0]).upper()}: {detail['msg']}"
+            for detail in error.errors(include_input=False, include_url=False)
+        )
+        raise DeclarationError(f"wrong settings: {reasons}") from None
