@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ValidationError
 
 from api_exchange_core.containers import LocalSettings
@@ -14,7 +16,7 @@ def settings_with(**options: object) -> LocalSettings:
     Raises:
         DeclarationError: a value is out of its range; names it, without the value.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     try:
         return LocalSettings(**given)
     except ValidationError as error:
