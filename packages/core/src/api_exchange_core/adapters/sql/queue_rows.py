@@ -1,0 +1,79 @@
+"""Rows of the queue table, as publishers put them there and consumers take them away.
+
+Used by the queue in its own transactions, and by a unit of work whose store is the queue's database in its.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Self
+
+from sqlalchemy import Connection, delete
+from typing_extensions import override
+
+from api_exchange_core.adapters.sql.many_rows import ForEachRow, InsertRows
+from api_exchange_core.adapters.sql.schema import queue
+from api_exchange_core.domain.delivery import Delivery
+from api_exchange_core.ports.message_publisher import Outgoing
+
+_MOST_DIGITS: Final = 18  # of a number that fits the column for sure
+
+_PUT = InsertRows(queue, without=("id", "receipt"))
+_REMOVE = ForEachRow(
+    {"id": queue.c.id.type, "receipt": queue.c.receipt.type},
+    lambda row: delete(queue).where(queue.c.id == row["id"], queue.c.receipt == row["receipt"]),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What proves that a row was handed to us and to nobody since.
+
+    Args:
+        id: of the row.
+        token: written into the row when it was handed out, and never used again.
+    """
+
+    id: int
+    token: str
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> Self:
+        """The receipt of *delivery*; one that is none of ours fits no row."""
+        number, _, token = delivery.receipt.partition(":")
+        ours = number.isdecimal() and len(number) <= _MOST_DIGITS
+        return cls(int(number) if ours else 0, token)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.id}:{self.token}"
+
+
+def put(connection: Connection, messages: Sequence[Outgoing], *, now: datetime) -> None:
+    """Put *messages* into their queues, in their order."""
+    rows = [
+        {
+            "queue": message.queue,
+            "tenant_id": message.tenant_id,
+            "message_id": message.message_id,
+            "body": message.body,
+            "ordering_key": message.ordering_key,
+            "properties": dict(message.properties),
+            "visible_at": now + message.delay,
+            "receive_count": 0,
+            "enqueued_at": now,
+        }
+        for message in messages
+    ]
+    if rows:
+        _PUT.run(connection, rows)
+
+
+def remove(connection: Connection, deliveries: Sequence[Delivery]) -> int:
+    """Take away the rows of *deliveries* that are still ours; how many these were."""
+    receipts = [Receipt.of(delivery) for delivery in deliveries]
+    if not receipts:
+        return 0
+    return _REMOVE.run(connection, [{"id": receipt.id, "receipt": receipt.token} for receipt in receipts])

@@ -1,0 +1,202 @@
+"""The tables.
+
+Each row that belongs to a tenant says so first: ``tenant_id`` leads primary keys and indexes, so that a tenant's rows
+lie together and every statement of the repositories is answered from one index. There are few indexes, since each
+is paid for by every message.
+
+What the domain checks has a column as wide as its check; the rest is ``text``, so that no database cuts it or
+refuses it. There are no foreign keys on the hot path: versions, journal and heads are written in one transaction
+by one piece of code, and a key to ``tenants`` would make every insert lock its tenant's row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+from api_exchange_core.adapters.sql.time_types import Duration, UtcDateTime
+from api_exchange_core.domain.names import DEAD_LETTER_SUFFIX, MAX_IDENTIFIER, MAX_QUEUE_NAME
+from api_exchange_core.ports.journal import ProcessingState
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_IDENTIFIER = String(MAX_IDENTIFIER)
+_TENANT = String(64)  # domain.names.tenant_id
+_FUNCTION = String(MAX_QUEUE_NAME)
+_QUEUE = String(MAX_QUEUE_NAME + len(DEAD_LETTER_SUFFIX))
+_ENTITY = String(36)  # a UUID as text
+_KNOWN_STATES = ", ".join(f"'{state}'" for state in ProcessingState)
+
+
+def _serial() -> Column[Any]:
+    # SQLite counts up only what is declared INTEGER PRIMARY KEY.
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True)
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", _TENANT, primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_hash", String(64), primary_key=True),  # SHA-256 in hexadecimal
+    Column("tenant_id", _TENANT, ForeignKey("tenants.id"), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+entities = Table(
+    "entities",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("id", _ENTITY, nullable=False),
+    Column("canonical_type", _IDENTIFIER, nullable=False),
+    Column("source", _IDENTIFIER, nullable=False),
+    Column("external_id", _IDENTIFIER, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("source_version", BigInteger),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    Index(None, "tenant_id", "canonical_type", "source", "content_hash"),  # suspected duplicates
+)
+
+entity_versions = Table(
+    "entity_versions",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("entity_id", _ENTITY, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("field_hashes", JSON, nullable=False),
+    Column("message_id", _IDENTIFIER),
+    Column("correlation_id", _IDENTIFIER),
+    Column("operation", _IDENTIFIER),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "entity_id", "version"),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("function", _FUNCTION, nullable=False),
+    Column("message_id", _IDENTIFIER, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("correlation_id", _IDENTIFIER, nullable=False),
+    Column("causation_id", _IDENTIFIER),
+    Column("entity_id", Text),  # as a message names it, which may come from elsewhere
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime, nullable=False),
+    Column("fingerprint", Text),
+    PrimaryKeyConstraint("tenant_id", "function", "message_id"),
+    Index(None, "tenant_id", "correlation_id"),
+    CheckConstraint(f"state IN ({_KNOWN_STATES})", name="state"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _serial(),
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("message_id", _IDENTIFIER),
+    Column("body", LargeBinary, nullable=False),
+    Column("delay", Duration, nullable=False),
+    Column("ordering_key", Text),
+    Column("properties", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("claimed_until", UtcDateTime),
+    CheckConstraint("kind IN ('queue', 'file')", name="kind"),
+    Index(None, "due_at", "id"),
+    # A number is never given twice: taking off a row late must not take off another.
+    sqlite_autoincrement=True,
+)
+Index(
+    None,
+    outbox.c.tenant_id,
+    outbox.c.name,
+    outbox.c.ordering_key,
+    outbox.c.id,
+    postgresql_where=outbox.c.ordering_key.is_not(None),
+    sqlite_where=outbox.c.ordering_key.is_not(None),
+)
+
+queue = Table(
+    "queue",
+    metadata,
+    _serial(),
+    Column("queue", _QUEUE, nullable=False),
+    Column("tenant_id", _TENANT),  # unknown if it was put here by somebody else
+    Column("message_id", _IDENTIFIER),
+    Column("body", LargeBinary, nullable=False),
+    Column("ordering_key", Text),
+    Column("properties", JSON, nullable=False),
+    Column("visible_at", UtcDateTime, nullable=False),
+    Column("receive_count", Integer, nullable=False),
+    Column("receipt", Text),
+    Column("enqueued_at", UtcDateTime, nullable=False),
+    Index(None, "queue", "visible_at", "id"),
+)
+Index(
+    None,
+    queue.c.queue,
+    queue.c.tenant_id,
+    queue.c.ordering_key,
+    queue.c.id,
+    postgresql_where=queue.c.ordering_key.is_not(None),
+    sqlite_where=queue.c.ordering_key.is_not(None),
+)
+
+errors = Table(
+    "errors",
+    metadata,
+    _serial(),
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("function", _FUNCTION, nullable=False),
+    Column("message_id", _IDENTIFIER, nullable=False),
+    Column("correlation_id", _IDENTIFIER, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("permanent", Boolean, nullable=False),
+    Column("retry_after", Duration),
+    Column("defer", Duration),
+    Column("stack", Text, nullable=False),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Index(None, "tenant_id", "message_id", "id"),
+)
