@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from json import JSONEncoder
+from json.encoder import encode_basestring
 
 from api_exchange_core.domain.json_value import JsonValue, json_value
 
-# RFC 8785, 3.2.2.2: escapes only where JSON demands it, the short form where there is one, else \u00xx in lower case.
-_quoted = JSONEncoder(ensure_ascii=False).encode
+# json's own, in C: it escapes only what JSON demands, in the short form if there is one, else as lower-case
+# \u00xx. That is RFC 8785, 3.2.2.2.
+_quoted = encode_basestring
 
 
 def canonical_bytes(value: object) -> bytes:

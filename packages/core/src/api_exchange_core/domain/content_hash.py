@@ -1,10 +1,10 @@
 """The content hash: what tells whether the content of an entity has changed, without keeping the content.
 
     sha256:jcs1:<64 hex>                  SHA-256 of the canonical JSON
-    hmac-sha256:jcs1:<key id>:<64 hex>    the same, keyed: content of few possible values cannot be guessed from it
+    hmac-sha256:jcs1:<key id>:<64 hex>    the same, keyed: content of few possible values cannot be guessed
 
-``jcs1`` names the profile, that is the rules of `canonical_json` and `json_value`. Should they ever change, the
-name changes, and an old hash is never compared with a new one as if they said the same.
+``jcs1`` names the profile, that is the rules of `canonical_json` and `json_value`. Should they ever change,
+the name changes with them, so an old hash never passes for a new one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import NewType, TypeAlias
 from api_exchange_core.domain.canonical_json import canonical_bytes
 from api_exchange_core.domain.errors import DeclarationError
 from api_exchange_core.domain.json_pointer import pointer_steps
-from api_exchange_core.domain.json_value import opened
+from api_exchange_core.domain.json_value import member_name, opened
 
 ContentHash = NewType("ContentHash", str)
 
 PROFILE = "jcs1"
 FIELD_HASH_DIGITS = 16
-"""Hex digits of a field's hash: it says which fields changed; whether anything did is the whole hash's to say."""
+"""Hex digits of a field's hash. It says which fields changed; whether any did, the whole hash says."""
 
 MIN_SECRET = 32
 """Shortest secret of a `HashKey`, in bytes: RFC 2104, section 3, discourages keys shorter than the hash."""
@@ -43,7 +43,7 @@ def content_hash(text: str) -> ContentHash:
     Raises:
         ValueError: it is not, or of a profile that this version does not know.
     """
-    if not isinstance(text, str) or not _HASH.fullmatch(text):
+    if not _HASH.fullmatch(text):
         raise ValueError(
             f"{text!r} is no content hash: expected 'sha256:{PROFILE}:<64 hex>' or "
             f"'hmac-sha256:{PROFILE}:<key id>:<64 hex>'"
@@ -67,13 +67,14 @@ class HashKey:
     secret: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.id, str) or not _KEY_ID.fullmatch(self.id):
+        if not _KEY_ID.fullmatch(self.id):
             raise DeclarationError(
-                f"{self.id!r} is no id for a hash key: use 1 to 64 letters, digits, '_' and '-'; a ':' ends it"
+                f"{self.id!r} is no id for a hash key: use 1 to 64 letters from A to Z, digits, '_' and '-'"
             )
-        if not isinstance(self.secret, bytes) or len(self.secret) < MIN_SECRET:
+        if len(self.secret) < MIN_SECRET:
             raise DeclarationError(
-                f"the secret of hash key {self.id!r} must be at least {MIN_SECRET} bytes: secrets.token_bytes({MIN_SECRET})"
+                f"the secret of hash key {self.id!r} must be at least {MIN_SECRET} bytes: "
+                f"make one with secrets.token_bytes({MIN_SECRET})"
             )
 
 
@@ -83,9 +84,9 @@ class ContentHasher:
 
     Args:
         encode: writes canonical JSON; any `ports.canonical_encoder.CanonicalEncoder` gives the same hashes.
-        volatile: for each canonical type, JSON pointers (RFC 6901) to what changes without the content having
-            changed, such as ``/fetched_at``. What they point at is left out before hashing; a pointer to something
-            absent is fine, one to an item of an array (``/lines/0``) counts from 0 in the array as handed over.
+        volatile: for each canonical type, JSON pointers (RFC 6901) to what differs although the content does
+            not, such as ``/fetched_at``. What they point at is left out before hashing. Pointing at something
+            absent is fine; in an array (``/lines/0``) the index counts the items as they are handed over.
         key: makes the hashes keyed (HMAC).
 
     Raises:
@@ -100,9 +101,8 @@ class ContentHasher:
     def __post_init__(self) -> None:
         left_out = {kind: _tree(kind, pointers) for kind, pointers in self.volatile.items()}
         # Own copies: what the caller does with its mapping later must not make a second truth of it.
-        object.__setattr__(
-            self, "volatile", {kind: tuple(pointers) for kind, pointers in self.volatile.items()}
-        )
+        volatile = {kind: tuple(pointers) for kind, pointers in self.volatile.items()}
+        object.__setattr__(self, "volatile", volatile)
         object.__setattr__(self, "_left_out", left_out)
 
     def hash(self, data: object, *, canonical_type: str) -> ContentHash:
@@ -128,13 +128,16 @@ class ContentHasher:
         """A short hash of each top-level field of *data*, by name; what is no object has none.
 
         Raises:
-            UnrepresentableError: a field has no JSON form; the pointer in the message starts at the field. `hash`
-                refuses the same data with the pointer from the root, and checks the names too.
+            UnrepresentableError: a field has no JSON form. The pointer in the message starts at the field;
+                what `hash` has taken is not refused here.
         """
         kept = opened(self._kept(data, canonical_type))
         if not isinstance(kept, dict):
             return {}
-        return {str(name): self._digest(self.encode(item))[:FIELD_HASH_DIGITS] for name, item in kept.items()}
+        return {member_name(name): self._field_hash(item) for name, item in kept.items()}
+
+    def _field_hash(self, item: object) -> str:
+        return self._digest(self.encode(item))[:FIELD_HASH_DIGITS]
 
     def _hash_of(self, content: bytes) -> ContentHash:
         digest = self._digest(content)
@@ -154,9 +157,7 @@ class ContentHasher:
 
 def _tree(kind: str, pointers: Sequence[str]) -> _Tree:
     if isinstance(pointers, str):
-        raise DeclarationError(
-            f"volatile pointers of {kind!r} must be a list, such as [{pointers!r}], not one text"
-        )
+        raise DeclarationError(f"volatile pointers of {kind!r} are a list, not one text: pass [{pointers!r}]")
     root: _Tree = {}
     # The longest first, so that "/a" overrides "/a/b" and not the other way round.
     for *parents, last in sorted((_steps(kind, pointer) for pointer in pointers), key=len, reverse=True):
@@ -181,22 +182,16 @@ def _steps(kind: str, pointer: str) -> tuple[str, ...]:
 
 
 def _without(value: object, left_out: _Tree) -> object:
-    """*value* without what *left_out* leads to. Only the containers on the way are copied, each one level deep."""
+    """*value* without what *left_out* leads to. Only the containers on the way are copied, one level each."""
     content = opened(value)
     if isinstance(content, dict):
-        steps: Mapping[str, str | int] = {step: step for step in left_out if step in content}
-    elif isinstance(content, list):
-        indexes = {str(index): index for index in range(len(content))}
-        steps = {step: indexes[step] for step in left_out if step in indexes}
-    else:
-        return value
-    for step in sorted(steps, key=_index_or_zero, reverse=True):
-        if left_out[step]:
-            content[steps[step]] = _without(content[steps[step]], left_out[step])
-        else:
-            del content[steps[step]]
+        for step, below in left_out.items():
+            if step in content and below:
+                content[step] = _without(content[step], below)
+            else:
+                content.pop(step, None)
+        return content
+    if isinstance(content, list):
+        items = ((item, left_out.get(str(index))) for index, item in enumerate(content))
+        return [_without(item, below) if below else item for item, below in items if below != {}]
     return content
-
-
-def _index_or_zero(step: str) -> int:
-    return int(step) if step.isdecimal() else 0

@@ -9,7 +9,7 @@ _POINTER = re.compile(r"(?:/(?:[^/~]|~[01])*)+")
 
 
 def pointer_to(steps: Iterable[str | int]) -> str:
-    """The pointer that leads through *steps*, keys and indexes, from the root. No steps give ``""``, the root."""
+    """The pointer from the root through *steps*, keys and indexes; no steps make ``""``, the root itself."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
@@ -19,7 +19,7 @@ def pointer_steps(pointer: str) -> tuple[str, ...]:
     Raises:
         ValueError: *pointer* is no RFC 6901 pointer, or is ``""``, which points at the whole document.
     """
-    if not isinstance(pointer, str) or not _POINTER.fullmatch(pointer):
+    if not _POINTER.fullmatch(pointer):
         raise ValueError(
             f"{pointer!r} is no JSON pointer to a part of a document: start each step with '/', "
             "and write '~1' for a '/' and '~0' for a '~' in a key"

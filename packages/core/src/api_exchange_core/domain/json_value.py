@@ -1,20 +1,20 @@
 """What a processor hands over, as plain JSON: one form for each value, or a refusal that names the place.
 
-==================================== =========================================================================
-str, int, float, bool, None          themselves, subclasses as the plain type; integers exactly, whatever their size
-dict, any Mapping with str keys      object
-list, tuple                          array
-pydantic model                       object: what ``model_dump()`` returns
-dataclass instance                   object: its fields
-Enum member                          its value
-Decimal                              text, fixed-point, without trailing zeros: ``Decimal("1.10")`` is ``"1.1"``
-datetime with an offset              text in UTC, ISO 8601: ``"2025-03-01T09:15:27Z"``, microseconds unless zero
-date                                 text, ISO 8601
-UUID                                 text, lower case
-==================================== =========================================================================
+=============================== ============================================================================
+str, int, float, bool, None     themselves, subclasses as the plain type; integers keep every digit
+dict, any Mapping with str keys object
+list, tuple                     array
+pydantic model                  object: what ``model_dump()`` returns
+dataclass instance              object: its fields
+Enum member                     its value
+Decimal                         text, fixed-point, no trailing zeros: ``Decimal("1.10")`` is ``"1.1"``
+datetime with an offset         text, UTC, ISO 8601: ``"2025-03-01T09:15:27Z"``, microseconds unless zero
+date                            text, ISO 8601
+UUID                            text, lower case
+=============================== ============================================================================
 
-Everything else is refused, because it has no form or not the same one everywhere: NaN and the infinities, sets
-(their order differs from one process to the next), bytes, datetimes without an offset, lone surrogates.
+Everything else is refused, because it has no form or not the same one everywhere: NaN and the infinities,
+sets (their order differs from one process to the next), bytes, datetimes without an offset, lone surrogates.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ from pydantic import BaseModel, JsonValue
 from api_exchange_core.domain.errors import UnrepresentableError
 from api_exchange_core.domain.json_pointer import pointer_to
 
-__all__ = ["MAX_DEPTH", "MAX_DIGITS", "JsonValue", "json_value", "opened"]
+__all__ = ["MAX_DEPTH", "MAX_DIGITS", "JsonValue", "json_value", "member_name", "opened"]
 
 MAX_DEPTH = 100
 """Deepest nesting of objects and arrays. Readers differ in what they bear; every one bears this."""
 
 MAX_DIGITS = 4300
-"""Longest integer or Decimal, in digits; Python reads and writes no longer one: ``sys.set_int_max_str_digits``."""
+"""Longest integer or Decimal, in digits; the default of ``sys.get_int_max_str_digits``, beyond which Python
+neither writes nor reads an integer."""
 
 _INTEGER_LIMIT = 10**MAX_DIGITS
 
@@ -46,7 +47,7 @@ _Path = list[str | int]
 
 
 def json_value(value: object) -> JsonValue:
-    """Turn *value* into plain dicts, lists, texts, numbers, booleans and None that share nothing mutable with it.
+    """Turn *value* into plain dicts, lists, texts, numbers, booleans and None; a copy through and through.
 
     Raises:
         UnrepresentableError: a part of it has no JSON form, or is nested deeper than `MAX_DEPTH`. The message
@@ -78,25 +79,37 @@ def opened(value: object, path: Sequence[str | int] = ()) -> object:
     return value
 
 
+def member_name(key: object, path: Sequence[str | int] = ()) -> str:
+    """*key* as the name of a field of the object that stands at *path*.
+
+    Raises:
+        UnrepresentableError: it is no str, or has a lone surrogate.
+    """
+    if not isinstance(key, str):
+        raise _refusal(f"a key of type {type(key).__name__} in the object", path, "pass keys of type str")
+    return _text(key, path)
+
+
 def _plain(value: object, path: _Path) -> JsonValue:
     """The JSON form of *value*, which stands at *path*. One frame, or two, for each level of nesting."""
-    kind = type(value)
-    if kind is not dict and kind is not list:
-        if (leaf := _LEAVES.get(kind)) is not None:
-            return leaf(value, path)
-        value = opened(value, path)
-    if isinstance(value, dict):
-        return _object(value, path)
-    if isinstance(value, list):
-        return _array(value, path)
-    return _leaf(value, path)
+    if type(value) is str and value.isascii():
+        return value
+    if (leaf := _LEAVES.get(type(value))) is not None:
+        return leaf(value, path)
+    content = value if type(value) is dict or type(value) is list else opened(value, path)
+    if isinstance(content, dict):
+        return _object(content, path)
+    if isinstance(content, list):
+        return _array(content, path)
+    return _leaf(content, path)
 
 
 def _object(value: dict[object, object], path: _Path) -> JsonValue:
     _descend(path)
     result: dict[str, JsonValue] = {}
     for key, item in value.items():
-        path[-1] = name = _name(key, path)
+        name = key if type(key) is str and key.isascii() else member_name(key, path[:-1])
+        path[-1] = name
         result[name] = _plain(item, path)
     path.pop()
     if len(result) != len(value):
@@ -124,17 +137,7 @@ def _descend(path: _Path) -> None:
     path.append("")
 
 
-def _name(key: object, path: _Path) -> str:
-    if not isinstance(key, str):
-        raise _refusal(
-            f"a key of type {type(key).__name__} in the object", path[:-1], "pass keys of type str"
-        )
-    if not key.isascii():
-        _refuse_surrogates(key, path[:-1])
-    return key if type(key) is str else str.__str__(key)
-
-
-def _text(value: str, path: _Path) -> str:
+def _text(value: str, path: Sequence[str | int]) -> str:
     if not value.isascii():
         _refuse_surrogates(value, path)
     return str.__str__(value)
@@ -145,9 +148,8 @@ def _refuse_surrogates(text: str, path: Sequence[str | int]) -> None:
         text.encode()
     except UnicodeEncodeError:
         # Without `from None` the traceback would carry the text.
-        raise _refusal(
-            "a lone surrogate in a text or key", path, "decode the text with its real encoding"
-        ) from None
+        advice = "decode the text with its real encoding"
+        raise _refusal("a lone surrogate in a text or key", path, advice) from None
 
 
 def _integer(value: int, path: _Path) -> int:
@@ -181,9 +183,7 @@ def _datetime(value: datetime, path: _Path) -> str:
     try:
         utc = value.astimezone(UTC)
     except OverflowError:
-        raise _refusal(
-            "a datetime outside of the years 1 to 9999 in UTC", path, "pass None or a text"
-        ) from None
+        raise _refusal("a datetime beyond the years 1 to 9999 in UTC", path, "pass None or a text") from None
     return utc.replace(tzinfo=None).isoformat() + "Z"
 
 
@@ -209,27 +209,24 @@ _ADVICE: Mapping[type, str] = {
     bytearray: "pass base64 text",
     memoryview: "pass base64 text",
 }
+_OTHERWISE = "pass a text, number, list or dict"
 
 
 def _leaf(value: object, path: _Path) -> JsonValue:
     for kind, leaf in _LEAVES.items():
         if isinstance(value, kind):
             return leaf(value, path)
-    advice = next((advice for kind, advice in _ADVICE.items() if isinstance(value, kind)), None)
-    raise _refusal(
-        f"a value of type {type(value).__name__}", path, advice or "pass a text, number, list or dict"
-    )
+    advice = next((advice for kind, advice in _ADVICE.items() if isinstance(value, kind)), _OTHERWISE)
+    raise _refusal(f"a value of type {type(value).__name__}", path, advice)
 
 
 def _dumped(model: BaseModel, path: Sequence[str | int]) -> object:
     try:
         return model.model_dump()
-    except (
-        ValueError
-    ) as error:  # pydantic's answer to a model that contains itself or a serializer that fails
-        name = type(model).__name__
+    except ValueError as error:  # what pydantic raises for a cycle and for a serializer that fails
+        what = f"a {type(model).__name__} that model_dump() cannot dump"
         raise _refusal(
-            f"a {name} that model_dump() cannot dump", path, "mend its serializers or fields"
+            what, path, "mend its serializers, and check that it does not contain itself"
         ) from error
 
 
