@@ -88,7 +88,7 @@ class UseCases(containers.DeclarativeContainer):
     gate = providers.Singleton(TenantGate, tenants, clock)
     failures = providers.Singleton(Failures, units, clock, randomness, observer)
     reception = providers.Singleton(Reception, gate, units, failures, observer)
-    calls = providers.Singleton(CallRunner, observer)
+    calls = providers.Singleton(CallRunner, clock, observer)
     forwarding = providers.Singleton(Forwarding, exchange.provided.name)
     flush = providers.Singleton(Flush, units, hasher, forwarding, clock)
     relay = providers.Singleton(OutboxRelay, outbox, publisher, files, clock, observer)

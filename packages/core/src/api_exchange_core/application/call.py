@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.delivery import Delivery
@@ -19,6 +19,7 @@ from api_exchange_core.domain.operation import operation_of
 from api_exchange_core.domain.payload_model import validated
 from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.domain.tenant import tenant_context
+from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer
 
 _DEEPEST_STACK = 30
@@ -47,6 +48,7 @@ class Call:
     result: ProcessingResult | None = None
     problem: Problem | None = None
     stack: str = ""
+    took: timedelta = timedelta(0)
 
     @property
     def message(self) -> Message:
@@ -76,8 +78,8 @@ class Call:
         return self.result
 
     @contextmanager
-    def running(self, observer: Observer) -> Iterator[None]:
-        """Around the processor: binds tenant and ids, and turns errors into a problem."""
+    def running(self, clock: Clock, observer: Observer) -> Iterator[None]:
+        """Around the processor: binds tenant and ids, takes the time, and turns errors into a problem."""
         message = self.message
         ids = {
             "tenant_id": message.tenant_id,
@@ -94,6 +96,8 @@ class Call:
                 self._check_result()
             except Exception as error:  # noqa: BLE001 - the last frame we own: a user's error becomes a problem
                 self.fail(error)
+            finally:
+                self.took = clock.now() - self.started_at
 
     def fail(self, error: Exception) -> None:
         """End the call with a problem."""

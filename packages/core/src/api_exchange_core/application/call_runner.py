@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import cast
 
-from api_exchange_core.application.call import Call
+from api_exchange_core.application.call import Call, Incoming
+from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.result import ProcessingResult
+from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer
+
+Begin = Callable[[Incoming], Call]
+"""Makes the call of one message, at the moment when it begins."""
 
 
 @dataclass(slots=True)
@@ -24,28 +29,32 @@ class CallRunner:
     they keep open (an HTTP client, say) belongs to that loop.
     """
 
+    clock: Clock
     observer: Observer
     _loop: asyncio.AbstractEventLoop | None = None
     _starting: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, calls: Sequence[Call], *, stop: Callable[[], bool]) -> Sequence[Call]:
-        """Run *calls* in order, as many side by side as their function says.
+    def run(
+        self, function: Function, batch: Sequence[Incoming], *, begin: Begin, stop: Callable[[], bool]
+    ) -> Sequence[Call]:
+        """Call the processor of *function* for a batch, in order, as many side by side as the function says.
 
         Args:
-            calls: of one function.
+            function: whose processor.
+            batch: what to call it with.
+            begin: makes each call.
             stop: asked before each call; once true no further one is started.
 
         Returns:
             The calls that ran, each with a result or a problem.
         """
-        if not calls:
-            return ()
-        function = calls[0].function
         if inspect.iscoroutinefunction(function.processor.process):
-            return self._on_loop(calls, function.concurrency, stop)
-        if function.concurrency == 1 or len(calls) == 1:
-            return [call for call in calls if not stop() and self._run_here(call)]
-        return self._in_threads(calls, function.concurrency, stop)
+            ran: Sequence[Call | None] = self._on_loop(batch, function.concurrency, begin, stop)
+        elif function.concurrency == 1 or len(batch) == 1:
+            ran = [None if stop() else self._run_here(begin(incoming)) for incoming in batch]
+        else:
+            ran = self._in_threads(batch, function.concurrency, begin, stop)
+        return [call for call in ran if call is not None]
 
     def close(self) -> None:
         """Stop the event loop, if there is one."""
@@ -54,42 +63,46 @@ class CallRunner:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._loop = None
 
-    def _run_here(self, call: Call) -> bool:
-        with call.running(self.observer):
+    def _run_here(self, call: Call) -> Call:
+        with call.running(self.clock, self.observer):
             call.check_payload()
             answer = call.function.processor.process(call.message, call.context)
             if inspect.isawaitable(answer):
                 answer = self._await(cast("asyncio.Future[ProcessingResult]", answer))
             call.result = answer
-        return True
+        return call
 
     def _in_threads(
-        self, calls: Sequence[Call], concurrency: int, stop: Callable[[], bool]
-    ) -> Sequence[Call]:
-        def run(call: Call) -> bool:
-            return not stop() and self._run_here(call)
+        self, batch: Sequence[Incoming], concurrency: int, begin: Begin, stop: Callable[[], bool]
+    ) -> Sequence[Call | None]:
+        def run(incoming: Incoming) -> Call | None:
+            return None if stop() else self._run_here(begin(incoming))
 
-        with ThreadPoolExecutor(max_workers=min(concurrency, len(calls))) as pool:
-            started = [pool.submit(copy_context().run, run, call) for call in calls]
-            return [call for call, ran in zip(calls, started, strict=True) if ran.result()]
+        with ThreadPoolExecutor(max_workers=min(concurrency, len(batch))) as pool:
+            started = [pool.submit(copy_context().run, run, incoming) for incoming in batch]
+            return [call.result() for call in started]
 
-    def _on_loop(self, calls: Sequence[Call], concurrency: int, stop: Callable[[], bool]) -> Sequence[Call]:
-        async def all_of_them() -> list[bool]:
+    def _on_loop(
+        self, batch: Sequence[Incoming], concurrency: int, begin: Begin, stop: Callable[[], bool]
+    ) -> Sequence[Call | None]:
+        async def all_of_them() -> Sequence[Call | None]:
             places = asyncio.Semaphore(concurrency)
 
-            async def run(call: Call) -> bool:
+            async def run(incoming: Incoming) -> Call | None:
                 async with places:
-                    if stop():
-                        return False
-                    with call.running(self.observer):
-                        call.check_payload()
-                        call.result = await _awaitable(call)
-                    return True
+                    return None if stop() else await self._run_async(begin(incoming))
 
-            return list(await asyncio.gather(*(run(call) for call in calls)))
+            return await asyncio.gather(*(run(incoming) for incoming in batch))
 
-        ran = asyncio.run_coroutine_threadsafe(all_of_them(), self._running_loop()).result()
-        return [call for call, did in zip(calls, ran, strict=True) if did]
+        return asyncio.run_coroutine_threadsafe(all_of_them(), self._running_loop()).result()
+
+    async def _run_async(self, call: Call) -> Call:
+        with call.running(self.clock, self.observer):
+            call.check_payload()
+            call.result = await cast(
+                "Awaitable[ProcessingResult]", call.function.processor.process(call.message, call.context)
+            )
+        return call
 
     def _await(self, answer: asyncio.Future[ProcessingResult]) -> ProcessingResult:
         async def wait() -> ProcessingResult:
@@ -113,9 +126,3 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
     finally:
         loop.close()
-
-
-def _awaitable(call: Call) -> asyncio.Future[ProcessingResult]:
-    return cast(
-        "asyncio.Future[ProcessingResult]", call.function.processor.process(call.message, call.context)
-    )

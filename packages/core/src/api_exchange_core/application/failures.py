@@ -79,7 +79,7 @@ class Failures:
         )
 
     def _settlement(self, call: Call, problem: Problem, decision: Decision, now: datetime) -> Settlement:
-        self.observer.handled(summary(call, _OUTCOMES[type(decision)], now, problem=problem))
+        self.observer.handled(summary(call, _OUTCOMES[type(decision)], problem=problem))
         return self._carried_out(call.function, call.incoming, problem, decision, now)
 
     def _carried_out(
@@ -109,7 +109,6 @@ class Failures:
 def summary(
     call: Call,
     outcome: Outcome,
-    now: datetime,
     *,
     problem: Problem | None = None,
     versions: int = 0,
@@ -122,7 +121,7 @@ def summary(
         queue=call.incoming.delivery.queue,
         outcome=outcome,
         attempt=call.incoming.attempt,
-        duration=now - call.started_at,
+        duration=call.took,
         tenant_id=message.tenant_id,
         message_id=message.id,
         correlation_id=message.correlation_id,

@@ -7,13 +7,13 @@ delivery comes to a settlement, or is acknowledged already, or is somebody else'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from api_exchange_core.application.call import Call, Incoming
 from api_exchange_core.application.call_runner import CallRunner
-from api_exchange_core.application.failures import Failures, summary
+from api_exchange_core.application.failures import Failures, summary, summary_at_the_door
 from api_exchange_core.application.flush import Flush, Flushed
 from api_exchange_core.application.outbox_relay import OutboxRelay
 from api_exchange_core.application.reception import Reception
@@ -75,18 +75,16 @@ class ProcessorHandler:
     def _handle_tenant(
         self, function: Function, batch: Sequence[Incoming], stop: Callable[[], bool]
     ) -> list[Settlement]:
-        calls = [self._call(function, incoming) for incoming in batch]
-        ran = self.runner.run(calls, stop=stop)
-        started = set(ran)
+        ran = self.runner.run(
+            function, batch, begin=lambda incoming: self._call(function, incoming), stop=stop
+        )
         settlements = self._commit([call for call in ran if call.problem is None])
         settlements += self.failures.settle([call for call in ran if call.problem is not None])
-        return settlements + self._given_back(call for call in calls if call not in started)
-
-    def _given_back(self, calls: Iterable[Call]) -> list[Settlement]:
-        settlements = []
-        for call in calls:
-            self.observer.handled(summary(call, Outcome.GIVEN_BACK, self.clock.now()))
-            settlements.append(Settlement(call.incoming.delivery, GIVEN_BACK))
+        begun = {call.incoming.delivery.receipt for call in ran}
+        for incoming in batch:
+            if incoming.delivery.receipt not in begun:
+                self.observer.handled(summary_at_the_door(function, incoming, Outcome.GIVEN_BACK))
+                settlements.append(Settlement(incoming.delivery, GIVEN_BACK))
         return settlements
 
     def _call(self, function: Function, incoming: Incoming) -> Call:
@@ -137,8 +135,12 @@ class ProcessorHandler:
 
     def _run_again(self, stale: Call, reruns: int) -> list[Settlement]:
         """Call the processor anew: it has read what is no longer true."""
-        call = self._call(stale.function, stale.incoming)
-        self.runner.run([call], stop=never)
+        (call,) = self.runner.run(
+            stale.function,
+            [stale.incoming],
+            begin=lambda incoming: self._call(stale.function, incoming),
+            stop=never,
+        )
         if call.problem is not None:
             return self.failures.settle([call])
         return self._commit([call], reruns=reruns)
@@ -151,10 +153,9 @@ class ProcessorHandler:
             self.observer.event("outbox.left_to_relay", count=len(flushed.to_carry_out), reason=str(error))
 
     def _tell(self, calls: Sequence[Call], flushed: Flushed) -> None:
-        now = self.clock.now()
         for call in calls:
             message_id = call.message.id
             outcome = Outcome.DUPLICATE if message_id in flushed.duplicates else Outcome.COMPLETED
             versions = sum(one.outcome.wrote_version for one in flushed.persisted.get(message_id, ()))
             outputs = flushed.outputs.get(message_id, 0)
-            self.observer.handled(summary(call, outcome, now, versions=versions, outputs=outputs))
+            self.observer.handled(summary(call, outcome, versions=versions, outputs=outputs))

@@ -11,11 +11,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import CheckConstraint, Column, Engine, MetaData, Text, inspect, text
+
 from api_exchange_core.adapters.sql import migrate, migrations
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.schema import metadata
 from api_exchange_core.domain.errors import DeclarationError
-from sqlalchemy import CheckConstraint, Column, Engine, MetaData, Text, inspect, text
 
 INI = Path(next(iter(migrations.__path__))) / "alembic.ini"
 START_ONE = """
@@ -67,8 +68,13 @@ def test_checks_are_in_the_migrated_schema_as_they_are_in_the_code(engine: Engin
 
 def test_upgrading_again_changes_nothing(engine: Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO tenants (id, enabled, created_at) SELECT 'a', true, {}".format(
-            "0" if engine.dialect.name == "sqlite" else "now()")))
+        connection.execute(
+            text(
+                "INSERT INTO tenants (id, enabled, created_at) SELECT 'a', true, {}".format(
+                    "0" if engine.dialect.name == "sqlite" else "now()"
+                )
+            )
+        )
     migrate.upgrade(engine)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM tenants")).scalar_one() == 1
@@ -96,7 +102,9 @@ def test_alembic_by_hand_goes_to_the_newest_revision_and_back_to_nothing(
 def test_processes_that_start_at_once_migrate_one_after_the_other(database_url: str) -> None:
     command = [sys.executable, "-c", START_ONE, database_url]
     started = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(3)
     ]
     for process in started:
