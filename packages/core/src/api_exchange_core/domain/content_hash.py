@@ -71,7 +71,7 @@ class HashKey:
             raise DeclarationError(
                 f"{self.id!r} is no id for a hash key: use 1 to 64 letters from A to Z, digits, '_' and '-'"
             )
-        if len(self.secret) < MIN_SECRET:
+        if type(self.secret) is not bytes or len(self.secret) < MIN_SECRET:
             raise DeclarationError(
                 f"the secret of hash key {self.id!r} must be at least {MIN_SECRET} bytes: "
                 f"make one with secrets.token_bytes({MIN_SECRET})"

@@ -48,7 +48,7 @@ _WRITTEN_ALIKE = frozenset({str, int, bool, type(None)})
 
 
 class OrjsonCanonicalEncoder(CanonicalEncoder):
-    """Writes plain JSON in about twice the time of orjson, and anything else that has a form in due time."""
+    """Writes plain JSON in two to five times the time of orjson, a seventh or less of what pure Python takes."""
 
     @override
     def __call__(self, value: object, /) -> bytes:
