@@ -1,37 +1,77 @@
-"""Messages a second from queue to queue, on SQLite and PostgreSQL, beside the same statements issued raw.
+"""Messages a second from queue to queue through the framework, beside the same flush issued raw.
 
-One worker, one thread. Each message persists one new entity and sends one message on; both sides receive in batches
-and commit once a batch. PostgreSQL syncs to disk at each commit, and so does SQLite.
+One worker in one thread receives, decodes, calls, hashes, writes and acknowledges. Each message persists one new
+entity and sends one message on. The reference is `sql_flush`'s raw flush alone, in batches of 100: statements only,
+without receiving, JSON, hashing or a processor. Both databases sync to disk at each commit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import cast
 
-from dependency_injector import providers
+import psycopg
+from benchmarks.sql_flush import Flush, batch_of, raw_postgres, raw_sqlite
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from api_exchange_core import Exchange
-from api_exchange_core.containers import LocalContainer, LocalSettings, prepared_container
-from api_exchange_core.domain.names import QueueName
+from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
+from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_core.ports.message_publisher import Outgoing
+from api_exchange_core.ports.observer import Observer
+from api_exchange_testing.postgres import PostgresServer
 from benchmarks.handler import Keep, Nothing, delivery
+from benchmarks.measuring import Row, rates, show, taking_turns
 
-MESSAGES = 1_000
-ROUNDS = 5
+MESSAGES = 400
+ROUNDS = 7
+BATCHES = (1, 10, 100)
+TENANT = TenantId("customer-a")
+QUEUE = QueueName("orders")
+
+numbers = count()
 
 
-def framework_trip(url: str, batch: int) -> Callable[[], object]:
-    """Sends `MESSAGES` to a function's queue, outside of what is measured, and returns what works them off."""
-    exchange = Exchange("benchmark", tenants=["customer-a"])
-    function = exchange.queue("keep", "orders", Keep)
-    settings = LocalSettings(database_url=SecretStr(url))
-    container: LocalContainer = prepared_container(exchange, settings, observer=providers.Object(Nothing())())
+def measure(url: str, raw: Flush) -> list[Row]:
+    """Messages a second on the database at *url*; ratios to *raw*, its raw flush."""
+    container = container_over(url)
+    engine_queue = container.queue()
+
+    def raw_work() -> Callable[[], None]:
+        batches = [batch_of(100, engine_queue) for _ in range(MESSAGES // 100)]
+        return lambda: [raw(batch) for batch in batches][0]
+
+    candidates = {"raw flush alone, 100": raw_work} | {
+        f"framework, batches of {size}": framework_work(container, size) for size in BATCHES
+    }
+    try:
+        return rates("raw flush alone, 100", taking_turns(candidates, rounds=ROUNDS), messages=MESSAGES)
+    finally:
+        container.engine().dispose()
+
+
+def container_over(url: str) -> LocalContainer:
+    """The benchmark's exchange on the database at *url*, without logs."""
+    exchange = Exchange("benchmark", tenants=[TENANT])
+    exchange.queue("keep", QUEUE, Keep)
+    quiet = cast("Observer", Nothing())
+    return prepared_container(exchange, LocalSettings(database_url=SecretStr(url)), observer=quiet)
+
+
+def framework_work(container: LocalContainer, batch: int) -> Callable[[], Callable[[], None]]:
+    """Fills the queue, which is not measured, and gives what works it off."""
     worker = Worker(
-        function=function,
+        function=container.exchange().function("keep"),
         consumer=container.queue(),
         handler=container.use_cases.handler(),
         observer=container.observer(),
@@ -39,13 +79,56 @@ def framework_trip(url: str, batch: int) -> Callable[[], object]:
         limits=WorkerLimits(batch=batch, patience=timedelta(minutes=5)),
         stopping=lambda: False,
     )
-    numbers = iter(range(10**9))
 
-    def fill() -> None:
-        deliveries = [delivery(next(numbers)) for _ in range(MESSAGES)]
-        container.queue().publish(
-            [
-                Outgoing(queue=QueueName("orders"), tenant_id="customer-a", message_id=str(n), body=one.body)
-                for n, one in enumerate(deliveries)
-            ]
-        )
+    def fill() -> Callable[[], None]:
+        container.queue().publish([outgoing(next(numbers)) for _ in range(MESSAGES)])
+        return work_off
+
+    def work_off() -> None:
+        handled = 0
+        while received := worker.work_once():
+            handled += received
+        assert handled == MESSAGES, f"{handled} of {MESSAGES} messages were handled"
+
+    return fill
+
+
+def outgoing(number: int) -> Outgoing:
+    """A message of the benchmark on its way."""
+    body = delivery(number).body
+    return Outgoing(queue=QUEUE, tenant_id=TENANT, message_id=MessageId(f"message-{number}"), body=body)
+
+
+@contextmanager
+def sqlite() -> Iterator[tuple[str, Flush]]:
+    """An SQLite file with the benchmark's settings, and the raw flush on it."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        file = Path(folder) / "exchange.db"
+        url = f"sqlite:///{file}"
+        container_over(url).engine().dispose()
+        connection = sqlite3.connect(file, isolation_level=None)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA busy_timeout = 5000")
+        yield url, raw_sqlite(connection)
+        connection.close()
+
+
+@contextmanager
+def postgres() -> Iterator[tuple[str, Flush]]:
+    """A PostgreSQL that syncs to disk, and the raw flush on it."""
+    with PostgresServer.start(durable=True) as server:
+        url = server.create_database()
+        container_over(url).engine().dispose()
+        with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string()) as connection:
+            yield url, raw_postgres(connection)
+
+
+def main() -> None:
+    """Print the report."""
+    for name, database in (("SQLite", sqlite), ("PostgreSQL", postgres)):
+        with database() as (url, raw):
+            show(f"Queue to queue on {name}, one worker", measure(url, raw))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,7 +19,7 @@ from api_exchange_core import (
     ProcessorInterface,
     QueueOutputHandler,
 )
-from api_exchange_core.containers import UseCases
+from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.entity import EntityHead
 from api_exchange_core.domain.envelope import encode
@@ -74,7 +74,7 @@ class Nothing:
     def complete(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
         return frozenset(entry.message_id for entry in entries)
 
-    def heads(self, _: Sequence[EntityId], *, lock: bool) -> Mapping[EntityId, EntityHead]:
+    def heads(self, _: Sequence[EntityId], **__: object) -> Mapping[EntityId, EntityHead]:
         return {}
 
     def get(self, tenant_id: TenantId) -> Tenant:

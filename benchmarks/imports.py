@@ -51,7 +51,7 @@ def measure() -> list[Row]:
             "python -c pass": python("pass"),
             "import pydantic": python("from pydantic import BaseModel, TypeAdapter"),
             "import api_exchange_core": python("import api_exchange_core"),
-            "import api_exchange_core.containers": python("import api_exchange_core.containers"),
+            "import api_exchange_core.containers.local": python("import api_exchange_core.containers"),
             "api-exchange run, hot, started and stopped": hot_start(Path(folder)),
         }
         for call in candidates.values():

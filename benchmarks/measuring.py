@@ -36,15 +36,34 @@ def interleaved(
         rounds: how often each has its turn; whatever else the machine does hits all of them alike.
         number: calls a turn.
     """
+
+    def turn(call: Callable[[], object]) -> Callable[[], object]:
+        return lambda: [call() for _ in range(number)]
+
+    seconds = taking_turns(
+        {name: lambda call=call: turn(call) for name, call in candidates.items()}, rounds=rounds
+    )
+    return {name: value / number for name, value in seconds.items()}
+
+
+def taking_turns(
+    candidates: Mapping[str, Callable[[], Callable[[], object]]], *, rounds: int
+) -> dict[str, float]:
+    """The median time of each candidate's turns in seconds.
+
+    Args:
+        candidates: by name, what prepares a turn, unmeasured, and gives what is measured.
+        rounds: turns of each. One more, which comes first, is not counted.
+    """
     times: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(rounds):
-        for name, call in candidates.items():
+    for _ in range(rounds + 1):
+        for name, prepare in candidates.items():
+            call = prepare()
             gc.collect()
             started = time.perf_counter()
-            for _ in range(number):
-                call()
-            times[name].append((time.perf_counter() - started) / number)
-    return {name: median(own) for name, own in times.items()}
+            call()
+            times[name].append(time.perf_counter() - started)
+    return {name: median(own[1:]) for name, own in times.items()}
 
 
 def against(

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api_exchange_core import Exchange, tenant_context
-from api_exchange_core.containers import LocalContainer, LocalSettings, prepared_container
+from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
 from examples.orders.client import ShopClient
 from examples.orders.container import OrdersContainer, ShopAccount
 from examples.orders.exchange import declare
@@ -90,11 +90,11 @@ def play(database_url: str, folder: Path, console: Console) -> Story:
         exchange = declare(_parts(vendor))
         with _running(exchange, database_url, folder, tally) as container:
             runner = container.runner()
-            first = _act(console, runner, tally, "1. All orders, for the first time")
-            again = _act(console, runner, tally, "2. All of them again")
+            first = _act(console, runner, tally, "1. All orders")
+            again = _act(console, runner, tally, "2. All orders again")
             with _client(vendor, "customer-a") as shop:
                 shop.change_order(CHANGED_ORDER, {"cds": 7})
-            changed = _act(console, runner, tally, f"3. And again, after order {CHANGED_ORDER} has changed")
+            changed = _act(console, runner, tally, f"3. Again, order {CHANGED_ORDER} changed")
             return Story(
                 tenants=exchange.tenants,
                 first=first,
@@ -102,7 +102,7 @@ def play(database_url: str, folder: Path, console: Console) -> Story:
                 changed=changed,
                 entities=_entities(exchange, container),
                 suspected=_suspected(exchange, container),
-                queues=container.queue().depths(),
+                queues={str(name): depth for name, depth in container.queue().depths().items()},
                 pages=vendor.requests.get("/v1/orders", 0),
             )
 
@@ -126,19 +126,20 @@ def table(story: Story) -> Table:
     row("entities: orders", story.entities["customer_order"])
     row("entities: canonical orders", story.entities["canonical_order"])
     row("versions of orders", first.order_versions)
+    row("versions of canonical orders", first.canonical_versions)
     row("suspected duplicates", story.suspected)
     shown.add_section()
     row("second run: unchanged", again.orders_fetched - again.order_versions)
-    row("second run: new versions", again.order_versions + again.canonical_versions)
-    row("second run: messages forwarded", again.forwarded)
-    row("one order changed: new versions of orders", changed.order_versions)
-    row("one order changed: of canonical orders", changed.canonical_versions)
+    row("second run: versions", again.order_versions + again.canonical_versions)
+    row("second run: forwarded", again.forwarded)
+    row("after one changed: order versions", changed.order_versions)
+    row("  and canonical versions", changed.canonical_versions)
     shown.add_section()
     for queue, depth in sorted(story.queues.items()):
         if not queue.endswith("-dlq"):
             line(f"messages in {queue}", f"{depth:,}")
     line("dead letters", f"{sum(depth for queue, depth in story.queues.items() if queue.endswith('-dlq')):,}")
-    line("messages handled a second, first run", f"{story.first.messages_a_second:,.0f}")
+    line("messages a second, first run", f"{story.first.messages_a_second:,.0f}")
     for problem, count in Counter(first.problems + again.problems + changed.problems).items():
         line(f"problem: {problem}", f"{count:,}")
     return shown
@@ -194,8 +195,7 @@ def _act(console: Console, runner: Runner, tally: Tally, title: str) -> Act:
             time.sleep(_LOOK_EVERY)
     act = Act(counts, time.monotonic() - started)
     console.print(
-        f"{title}: {counts.orders_fetched.total():,} fetched, {counts.messages.total():,} messages handled, "
-        f"{counts.forwarded.total():,} forwarded, in {act.seconds:.1f} s"
+        f"{title}: {counts.orders_fetched.total():,} fetched, {counts.messages.total():,} messages in {act.seconds:.1f} s"
     )
     return act
 

@@ -21,7 +21,7 @@ from api_exchange_core import (
     TenantFromApiKey,
 )
 from api_exchange_core.application.accept_request import api_key_hash
-from api_exchange_core.containers import LocalContainer, LocalSettings, prepared_container
+from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES, decode
 from api_exchange_core.domain.names import QueueName, TenantId
 

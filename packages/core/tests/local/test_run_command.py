@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from api_exchange_core import Exchange, tenant_context
-from api_exchange_core.containers import LocalContainer, LocalSettings, prepared_container
+from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
 from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.names import QueueName
 

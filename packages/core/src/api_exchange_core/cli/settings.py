@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from api_exchange_core.containers import LocalSettings
+from api_exchange_core.containers.local import LocalSettings
 from api_exchange_core.domain.errors import DeclarationError
 
 

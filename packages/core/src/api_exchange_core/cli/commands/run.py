@@ -45,7 +45,7 @@ def run(
     from api_exchange_core.adapters.telemetry.observer import configure_logging
     from api_exchange_core.cli.loading import load_exchange
     from api_exchange_core.cli.settings import settings_with
-    from api_exchange_core.containers import prepared_container
+    from api_exchange_core.containers.local import prepared_container
 
     stop = _stop_signal()
     exchange = load_exchange(target)

@@ -1,0 +1,21 @@
+"""`make bench`: every benchmark, one after the other."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from benchmarks import canonical_json, end_to_end, handler, imports, sql_flush
+
+
+def main() -> None:
+    """Print all reports."""
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}. Medians."
+    )
+    for benchmark in (imports, canonical_json, handler, sql_flush, end_to_end):
+        benchmark.main()
+
+
+if __name__ == "__main__":
+    main()

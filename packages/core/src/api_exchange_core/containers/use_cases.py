@@ -1,0 +1,72 @@
+"""The application over its ports."""
+
+from __future__ import annotations
+
+from dependency_injector import containers, providers
+
+from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
+from api_exchange_core.application.accept_request import AcceptRequest
+from api_exchange_core.application.call_runner import CallRunner
+from api_exchange_core.application.entity_service import EntityService
+from api_exchange_core.application.failures import Failures
+from api_exchange_core.application.flush import Flush
+from api_exchange_core.application.forwarding import Forwarding
+from api_exchange_core.application.outbox_relay import OutboxRelay
+from api_exchange_core.application.processor_handler import ProcessorHandler
+from api_exchange_core.application.reception import Reception
+from api_exchange_core.application.send_message import SendMessage
+from api_exchange_core.application.tenant_gate import TenantGate
+from api_exchange_core.application.tick import FanOutTick
+from api_exchange_core.domain.content_hash import ContentHasher
+from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.message_publisher import MessagePublisher
+from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.outbox import OutboxRelaySource
+from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.tenant_directory import TenantDirectory
+from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
+
+
+class UseCases(containers.DeclarativeContainer):
+    """The application over its ports."""
+
+    exchange = providers.Dependency(instance_of=Exchange)
+    encoder: providers.Dependency[CanonicalEncoder] = providers.Dependency(
+        default=providers.Singleton(OrjsonCanonicalEncoder)
+    )
+    clock: providers.Dependency[Clock] = providers.Dependency()
+    randomness: providers.Dependency[Randomness] = providers.Dependency()
+    observer: providers.Dependency[Observer] = providers.Dependency()
+    units: providers.Dependency[UnitOfWorkFactory] = providers.Dependency()
+    tenants: providers.Dependency[TenantDirectory] = providers.Dependency()
+    publisher: providers.Dependency[MessagePublisher] = providers.Dependency()
+    files: providers.Dependency[FileSink] = providers.Dependency()
+    outbox: providers.Dependency[OutboxRelaySource] = providers.Dependency()
+
+    hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
+    gate = providers.Singleton(TenantGate, tenants, clock)
+    failures = providers.Singleton(Failures, units, clock, randomness, observer)
+    reception = providers.Singleton(Reception, gate, units, failures, observer)
+    calls = providers.Singleton(CallRunner, clock, observer)
+    forwarding = providers.Singleton(Forwarding, exchange.provided.name)
+    flush = providers.Singleton(Flush, units, hasher, forwarding, clock)
+    relay = providers.Singleton(OutboxRelay, outbox, publisher, files, clock, observer)
+    handler = providers.Singleton(
+        ProcessorHandler,
+        reception=reception,
+        runner=calls,
+        flush=flush,
+        relay=relay,
+        failures=failures,
+        units=units,
+        hasher=hasher,
+        clock=clock,
+        observer=observer,
+    )
+    fan_out = providers.Singleton(FanOutTick, exchange.provided.name, tenants, publisher, clock)
+    sender = providers.Singleton(SendMessage, exchange.provided.name, publisher, clock, randomness)
+    accept = providers.Singleton(AcceptRequest, tenants, sender)
+    entity_service = providers.Singleton(EntityService, units, hasher, clock)
