@@ -195,7 +195,8 @@ def _act(console: Console, runner: Runner, tally: Tally, title: str) -> Act:
             time.sleep(_LOOK_EVERY)
     act = Act(counts, time.monotonic() - started)
     console.print(
-        f"{title}: {counts.orders_fetched.total():,} fetched, {counts.messages.total():,} messages in {act.seconds:.1f} s"
+        f"{title}: {counts.orders_fetched.total():,} fetched, "
+        f"{counts.messages.total():,} messages in {act.seconds:.1f} s"
     )
     return act
 

@@ -56,6 +56,8 @@ class OrjsonCanonicalEncoder(CanonicalEncoder):
             text = orjson.dumps(value, default=json_value, option=_OPTIONS)
         except orjson.JSONEncodeError:
             return canonical_bytes(value)
+        if type(value) in _WRITTEN_ALIKE:
+            return text
         if not text.isascii() and _may_be_misordered(text):
             return canonical_bytes(value)
         if _PATTERNS_FIT and _is_clear(text):
