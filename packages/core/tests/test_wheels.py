@@ -52,6 +52,36 @@ def test_the_installed_package_imports_without_the_sources(wheels: dict[str, Pat
     assert Path(where).is_relative_to(installed.folder)
 
 
+def test_a_new_project_passes_its_tests_and_runs_with_what_the_wheels_brought(
+    wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    own = [f"{wheels['api_exchange_core']}[local]", str(wheels["api_exchange_testing"])]
+    installed = install(own, tmp_path / "venv")
+    run(str(installed.program("api-exchange")), "new", "shop", cwd=tmp_path)
+    project = tmp_path / "shop"
+    tested = run(str(installed.program("python")), "-m", "pytest", "-q", cwd=project)
+    assert "3 passed" in tested
+    run(str(installed.program("api-exchange")), "check", "shop.exchange:exchange", cwd=project)
+
+    ran = subprocess.Popen(
+        [installed.program("api-exchange"), "run", "shop.exchange:exchange", "--tick-now"],
+        cwd=project,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with ran:
+        assert ran.stderr is not None
+        routed = 0
+        for line in ran.stderr:
+            routed += '"function":"route-orders"' in line and '"outcome":"completed"' in line
+            if routed == 6:  # three orders of two tenants
+                ran.terminate()
+                break
+        ran.stderr.read()
+    assert (routed, ran.returncode) == (6, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Installed:
     """An environment that holds wheels and their pinned dependencies, and nothing of this tree."""
