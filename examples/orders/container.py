@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from dependency_injector import containers, providers
@@ -44,15 +46,16 @@ def accounts_in(folder: Path) -> dict[str, ShopAccount]:
     return accounts
 
 
-def shop_clients(url: str, accounts: dict[str, ShopAccount]) -> ShopClients:
-    """The shop for whichever tenant is at work."""
-    return ShopClients(
-        {
-            tenant: ShopClient(url, account.client_id, account.client_secret.get_secret_value())
+def shop_clients(url: str, accounts: dict[str, ShopAccount]) -> Iterator[ShopClients]:
+    """The shop for whichever tenant is at work; its connections are closed with the container's resources."""
+    with ExitStack() as connections:
+        clients = {
+            tenant: connections.enter_context(
+                ShopClient(url, account.client_id, account.client_secret.get_secret_value())
+            )
             for tenant, account in accounts.items()
-        },
-        current_tenant,
-    )
+        }
+        yield ShopClients(clients, current_tenant)
 
 
 class OrdersContainer(containers.DeclarativeContainer):
@@ -61,7 +64,7 @@ class OrdersContainer(containers.DeclarativeContainer):
     shop_url = providers.Dependency(instance_of=str)
     accounts = providers.Dependency(instance_of=dict)
 
-    shop = providers.Singleton(shop_clients, shop_url, accounts)
+    shop = providers.Resource(shop_clients, shop_url, accounts)
     mapper = providers.Singleton(ShopOrderMapper)
     fetch_orders = providers.Factory(FetchOrders, api_client=shop)
     to_canonical = providers.Factory(ToCanonical, mapper=mapper)

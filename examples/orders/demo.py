@@ -87,8 +87,9 @@ def play(database_url: str, folder: Path, console: Console) -> Story:
             f"A shop's API answers at {vendor.url}: OAuth2, 500 orders a page, one account a tenant."
         )
         tally = Tally()
-        exchange = declare(_parts(vendor))
-        with _running(exchange, database_url, folder, tally) as container:
+        parts = _parts(vendor)
+        exchange = declare(parts)
+        with _closing(parts), _running(exchange, database_url, folder, tally) as container:
             runner = container.runner()
             first = _act(console, runner, tally, "1. All orders")
             again = _act(console, runner, tally, "2. All orders again")
@@ -176,6 +177,14 @@ def _running(exchange: Exchange, database_url: str, folder: Path, tally: Tally) 
     finally:
         runner.stop()
         container.engine().dispose()
+
+
+@contextmanager
+def _closing(parts: OrdersContainer) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        parts.shutdown_resources()
 
 
 def _act(console: Console, runner: Runner, tally: Tally, title: str) -> Act:
