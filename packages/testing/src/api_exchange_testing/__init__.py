@@ -3,6 +3,7 @@
 The conformance suites need pytest, and are imported from `api_exchange_testing.conformance`.
 """
 
+from api_exchange_testing.harness import Harness
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.observer import Event, RecordingObserver
@@ -13,6 +14,7 @@ from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnit
 
 __all__ = [
     "Event",
+    "Harness",
     "InMemoryFileSink",
     "InMemoryQueue",
     "InMemoryStore",
