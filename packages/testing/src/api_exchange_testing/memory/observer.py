@@ -1,0 +1,68 @@
+"""An observer that remembers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from typing_extensions import override
+
+from api_exchange_core.ports.observer import Handled, Observer
+
+_NOTHING: Mapping[str, str | int | None] = MappingProxyType({})
+_bound: ContextVar[Mapping[str, str | int | None]] = ContextVar(
+    "api_exchange_testing_bound", default=_NOTHING
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was told to an observer, with the ids that were bound at the time."""
+
+    name: str
+    facts: Mapping[str, str | float | None]
+    ids: Mapping[str, str | int | None]
+
+
+class RecordingObserver(Observer):
+    """Keeps what it is told, for tests to look at."""
+
+    def __init__(self) -> None:
+        self._summaries: list[Handled] = []
+        self._events: list[Event] = []
+        self._lock = threading.Lock()
+
+    @property
+    def summaries(self) -> list[Handled]:
+        """The messages that were handled, in order."""
+        with self._lock:
+            return list(self._summaries)
+
+    @property
+    def events(self) -> list[Event]:
+        """Whatever else happened, in order."""
+        with self._lock:
+            return list(self._events)
+
+    @override
+    @contextmanager
+    def bound(self, **ids: str | int | None) -> Iterator[None]:
+        token = _bound.set(MappingProxyType({**_bound.get(), **ids}))
+        try:
+            yield
+        finally:
+            _bound.reset(token)
+
+    @override
+    def handled(self, summary: Handled) -> None:
+        with self._lock:
+            self._summaries.append(summary)
+
+    @override
+    def event(self, name: str, **facts: str | float | None) -> None:
+        with self._lock:
+            self._events.append(Event(name, MappingProxyType(facts), _bound.get()))

@@ -1,0 +1,211 @@
+"""Queues in memory: at least once, with everything that makes that hard."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import count
+from types import MappingProxyType
+
+from typing_extensions import override
+
+from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
+from api_exchange_core.domain.envelope import FAILURE_ROOM, MAX_MESSAGE_BYTES
+from api_exchange_core.domain.errors import ClaimLostError, PermanentError
+from api_exchange_core.domain.names import QueueName, dead_letter_queue
+from api_exchange_core.domain.output import MAX_DELAY
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.message_consumer import MessageConsumer
+from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
+from api_exchange_core.ports.queue_inspector import QueueInspector
+
+MAX_BODY = MAX_MESSAGE_BYTES + FAILURE_ROOM
+"""Largest body in bytes: as tight as the tightest of the real transports."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message in a queue, as it is at the moment.
+
+    Args:
+        number: grows with every message that is sent.
+        outgoing: as it was sent.
+        enqueued_at: when.
+        visible_at: not handed out before.
+        receive_count: how often it has been handed out, deferrals not counted.
+        receipt: of the newest receive.
+    """
+
+    number: int
+    outgoing: Outgoing
+    enqueued_at: datetime
+    visible_at: datetime
+    receive_count: int = 0
+    receipt: str | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that were sent."""
+        return self.outgoing.body
+
+    @property
+    def group(self) -> tuple[str, str] | None:
+        """What its order is kept within; None if it has no ordering key."""
+        key = self.outgoing.ordering_key
+        return None if key is None else (self.outgoing.tenant_id, key)
+
+
+_Rows = dict[int, QueuedMessage]
+
+
+class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
+    """All the queues of an application. A queue is there as soon as something is sent to it.
+
+    Args:
+        clock: tells when delays and visibility timeouts are over.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._queues: defaultdict[QueueName, _Rows] = defaultdict(dict)
+        self._numbers = count(1)
+        self._lock = threading.RLock()
+
+    @override
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        self.exchange(acknowledged=(), published=messages)
+
+    @override
+    def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
+        with self._lock:
+            now = self._clock.now()
+            due = [row for row in self._first_of_groups(queue) if row.visible_at <= now][:max_messages]
+            return [self._hand_out(row, visible_at=now + visibility) for row in due]
+
+    @override
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        with self._lock:
+            for settlement in settlements:
+                row = self._claimed(settlement.delivery)
+                if row is not None:
+                    self._carry_out(settlement, row)
+
+    @override
+    def depths(self) -> Mapping[QueueName, int]:
+        with self._lock:
+            return {queue: len(rows) for queue, rows in self._queues.items() if rows}
+
+    def exchange(self, *, acknowledged: Sequence[Delivery], published: Sequence[Outgoing]) -> None:
+        """Complete deliveries and send messages, all of it or nothing: a store's part in its commit.
+
+        Raises:
+            ClaimLostError: a receipt is worthless.
+            PermanentError: a message can never be sent.
+        """
+        for outgoing in published:
+            _check_sendable(outgoing)
+        with self._lock:
+            self.check_claims(acknowledged)
+            for delivery in acknowledged:
+                self._queues[delivery.queue].pop(_number(delivery), None)
+            for outgoing in published:
+                self._enqueue(outgoing)
+
+    def check_claims(self, deliveries: Sequence[Delivery]) -> None:
+        """Return if all receipts still hold.
+
+        Raises:
+            ClaimLostError: one does not.
+        """
+        with self._lock:
+            for delivery in deliveries:
+                if self._claimed(delivery) is None:
+                    raise ClaimLostError(
+                        f"a delivery of queue {delivery.queue!r} took longer than its visibility timeout"
+                    )
+
+    def messages(self, queue: QueueName) -> Sequence[QueuedMessage]:
+        """What is in *queue*, invisible and delayed messages included, oldest first."""
+        with self._lock:
+            return tuple(self._queues.get(queue, {}).values())
+
+    def next_visible_at(self, queues: Collection[QueueName]) -> datetime | None:
+        """When the next message of *queues* can be received; None if there is no message."""
+        with self._lock:
+            return min(
+                (row.visible_at for queue in queues for row in self._first_of_groups(queue)), default=None
+            )
+
+    def _first_of_groups(self, queue: QueueName) -> Iterator[QueuedMessage]:
+        """The messages that no unsettled one is ahead of, oldest first."""
+        seen = set()
+        for row in self._queues.get(queue, {}).values():
+            if row.group is None:
+                yield row
+            elif row.group not in seen:
+                seen.add(row.group)
+                yield row
+
+    def _hand_out(self, row: QueuedMessage, *, visible_at: datetime) -> Delivery:
+        queue = row.outgoing.queue
+        receipt = f"{row.number}/{next(self._numbers)}"
+        row = replace(row, visible_at=visible_at, receive_count=row.receive_count + 1, receipt=receipt)
+        self._queues[queue][row.number] = row
+        return Delivery(queue, row.body, receipt, row.receive_count, row.enqueued_at)
+
+    def _claimed(self, delivery: Delivery) -> QueuedMessage | None:
+        """The message of a delivery whose receipt still holds."""
+        row = self._queues.get(delivery.queue, {}).get(_number(delivery))
+        holds = row is not None and row.receipt == delivery.receipt and self._clock.now() < row.visible_at
+        return row if holds else None
+
+    def _carry_out(self, settlement: Settlement, row: QueuedMessage) -> None:
+        rows = self._queues[row.outgoing.queue]
+        now = self._clock.now()
+        match settlement.disposition:
+            case Complete():
+                del rows[row.number]
+            case Retry(after):
+                rows[row.number] = replace(row, visible_at=now + after, receipt=None)
+            case Defer(after):
+                count_before = row.receive_count - 1
+                rows[row.number] = replace(
+                    row, visible_at=now + after, receipt=None, receive_count=count_before
+                )
+            case DeadLetter(letter):
+                del rows[row.number]
+                dead_letters = dead_letter_queue(row.outgoing.queue)
+                self._enqueue(
+                    replace(
+                        row.outgoing, queue=dead_letters, body=letter, ordering_key=None, delay=timedelta(0)
+                    )
+                )
+
+    def _enqueue(self, outgoing: Outgoing) -> None:
+        now = self._clock.now()
+        kept = replace(outgoing, properties=MappingProxyType(dict(outgoing.properties)))
+        row = QueuedMessage(next(self._numbers), kept, enqueued_at=now, visible_at=now + outgoing.delay)
+        self._queues[outgoing.queue][row.number] = row
+
+
+def _number(delivery: Delivery) -> int:
+    number = delivery.receipt.partition("/")[0]
+    return (
+        int(number) if number.isdecimal() else 0
+    )  # a receipt of some other transport: no message has number 0
+
+
+def _check_sendable(outgoing: Outgoing) -> None:
+    if len(outgoing.body) > MAX_BODY:
+        raise PermanentError(
+            f"message {outgoing.message_id!r} to queue {outgoing.queue!r} has {len(outgoing.body):,} bytes; "
+            f"{MAX_BODY:,} is the limit"
+        )
+    if outgoing.delay > MAX_DELAY:
+        raise PermanentError(
+            f"message {outgoing.message_id!r} to queue {outgoing.queue!r} is delayed by {outgoing.delay}; "
+            f"{MAX_DELAY} is the limit"
+        )

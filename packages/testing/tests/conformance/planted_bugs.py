@@ -1,0 +1,265 @@
+"""Adapters that are wrong in one point each, under the suites that find it; test_planted_bugs runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import pytest
+from typing_extensions import override
+
+from api_exchange_core.domain.delivery import Defer, Delivery, Retry, Settlement
+from api_exchange_core.domain.entity import EntityHead
+from api_exchange_core.domain.names import EntityId, MessageId, QueueName, TenantId
+from api_exchange_core.ports.journal import JournalEntry
+from api_exchange_core.ports.message_publisher import Outgoing
+from api_exchange_core.ports.outbox import OutboxRow
+from api_exchange_testing import InMemoryFileSink, InMemoryQueue, InMemoryStore, InMemoryUnitOfWorkFactory
+from api_exchange_testing.conformance import (
+    EntityStoreSuite,
+    FileSinkSuite,
+    JournalSuite,
+    MessageConsumerSuite,
+    MessagePublisherSuite,
+    OutboxSuite,
+    PassingTime,
+    QueuesHereSuite,
+    Storage,
+    Transport,
+    UnitOfWorkSuite,
+)
+from api_exchange_testing.conformance.file_sink import Read
+from api_exchange_testing.memory.entity_store import InMemoryEntityStore
+from api_exchange_testing.memory.journal import InMemoryJournal
+from api_exchange_testing.memory.outbox import DUE_AFTER, InMemoryOutboxRelaySource
+from api_exchange_testing.memory.unit_of_work import InMemoryUnitOfWork
+
+
+class QueueThatDeliversOnce(InMemoryQueue):
+    @override
+    def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
+        return super().receive(queue, max_messages=max_messages, visibility=timedelta(days=365))
+
+
+class QueueThatNeverHides(InMemoryQueue):
+    @override
+    def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
+        return super().receive(queue, max_messages=max_messages, visibility=timedelta(0))
+
+
+class QueueThatCountsDeferrals(InMemoryQueue):
+    @override
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        counted = [
+            Settlement(
+                one.delivery,
+                Retry(one.disposition.after) if isinstance(one.disposition, Defer) else one.disposition,
+            )
+            for one in settlements
+        ]
+        super().settle(counted)
+
+
+class QueueThatForgetsOrder(InMemoryQueue):
+    @override
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        super().publish(list(reversed(messages)))
+
+
+class QueueThatTakesOldReceipts(InMemoryQueue):
+    @override
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        for one in settlements:
+            newest = {row.number: row.receipt for row in self.messages(one.delivery.queue)}
+            receipt = newest.get(int(one.delivery.receipt.partition("/")[0]))
+            delivery = one.delivery
+            if receipt is not None:
+                delivery = Delivery(delivery.queue, delivery.body, receipt, delivery.receive_count)
+            super().settle([Settlement(delivery, one.disposition)])
+
+
+class StoreThatIgnoresTenants(InMemoryStore):
+    @override
+    def of(self, tenant_id: TenantId):  # type: ignore[no-untyped-def]  # the rows' type is the store's own
+        return super().of(TenantId("everybody"))
+
+
+class EntityStoreWithoutCompareAndSet(InMemoryEntityStore):
+    @override
+    def _check_replaces(self, id_: EntityId, replaced: int, stored: EntityHead | None) -> None:
+        pass
+
+
+class EntityStoreThatLocksNothing(InMemoryEntityStore):
+    @override
+    def _wait_until_free(self, ids: Collection[EntityId]) -> None:
+        pass
+
+
+class JournalThatAlwaysAccepts(InMemoryJournal):
+    @override
+    def complete(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
+        super().complete(entries)
+        return frozenset(entry.message_id for entry in entries)
+
+    @override
+    def check(self) -> None:
+        pass
+
+
+class RelayWithoutLease(InMemoryOutboxRelaySource):
+    @override
+    def claim(self, *, now: datetime, limit: int, lease: timedelta) -> Sequence[OutboxRow]:
+        return super().claim(now=now, limit=limit, lease=timedelta(0))
+
+
+class BuggyUnits(InMemoryUnitOfWorkFactory):
+    """Units of work with one part exchanged for a wrong one."""
+
+    def __init__(self, store: InMemoryStore, **parts: type[InMemoryEntityStore | InMemoryJournal]) -> None:
+        super().__init__(store)
+        self._parts = parts
+
+    @override
+    @contextmanager
+    def begin(self, tenant_id: TenantId) -> Iterator[InMemoryUnitOfWork]:
+        with super().begin(tenant_id) as unit:
+            for name, part in self._parts.items():
+                getattr(unit, name).__class__ = part
+            yield unit
+
+
+class UnitsThatCommitAnyway(InMemoryUnitOfWorkFactory):
+    @override
+    @contextmanager
+    def begin(self, tenant_id: TenantId) -> Iterator[InMemoryUnitOfWork]:
+        with super().begin(tenant_id) as unit:
+            yield unit
+            if not unit._ended:
+                unit.commit()
+
+
+class UnitsThatAcknowledgeAtOnce(InMemoryUnitOfWorkFactory):
+    @override
+    @contextmanager
+    def begin(self, tenant_id: TenantId) -> Iterator[InMemoryUnitOfWork]:
+        with super().begin(tenant_id) as unit:
+            unit.__class__ = _AcknowledgesAtOnce
+            yield unit
+
+
+class _AcknowledgesAtOnce(InMemoryUnitOfWork):
+    @override
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        if self._store.queue is not None:
+            self._store.queue.exchange(acknowledged=deliveries, published=())
+        return ()
+
+
+class FileSinkThatFollowsNames(InMemoryFileSink):
+    @override
+    def append(self, tenant_id: TenantId, name: str, lines: Sequence[bytes]) -> None:
+        super().append(tenant_id, name.replace("..", "up").strip("/.") or "none", lines)
+
+
+def storage(
+    units: InMemoryUnitOfWorkFactory, store: InMemoryStore, relay: InMemoryOutboxRelaySource | None = None
+) -> Storage:
+    queue = store.queue
+    return Storage(
+        connect=lambda: units,
+        relay_source=store.relay_source if relay is None else relay,
+        due_after=DUE_AFTER,
+        transport=None if queue is None else Transport(publisher=queue, consumer=queue),
+    )
+
+
+class WithQueue(MessagePublisherSuite, MessageConsumerSuite):
+    queue: type[InMemoryQueue] = InMemoryQueue
+
+    @pytest.fixture
+    def transport(self, clock: PassingTime) -> Transport:
+        queue = self.queue(clock)
+        return Transport(publisher=queue, consumer=queue)
+
+
+class TestDeliversOnce(WithQueue):
+    queue = QueueThatDeliversOnce
+
+
+class TestNeverHides(WithQueue):
+    queue = QueueThatNeverHides
+
+
+class TestCountsDeferrals(WithQueue):
+    queue = QueueThatCountsDeferrals
+
+
+class TestForgetsOrder(WithQueue):
+    queue = QueueThatForgetsOrder
+
+
+class TestTakesOldReceipts(WithQueue):
+    queue = QueueThatTakesOldReceipts
+
+
+class TestIgnoresTenants(UnitOfWorkSuite, EntityStoreSuite, JournalSuite):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        store = StoreThatIgnoresTenants()
+        return storage(InMemoryUnitOfWorkFactory(store), store)
+
+
+class TestWithoutCompareAndSet(EntityStoreSuite):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        store = InMemoryStore()
+        return storage(BuggyUnits(store, _entities=EntityStoreWithoutCompareAndSet), store)
+
+
+class TestLocksNothing(EntityStoreSuite):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        store = InMemoryStore()
+        return storage(BuggyUnits(store, _entities=EntityStoreThatLocksNothing), store)
+
+
+class TestAlwaysAccepts(JournalSuite):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        store = InMemoryStore()
+        return storage(BuggyUnits(store, _journal=JournalThatAlwaysAccepts), store)
+
+
+class TestCommitsAnyway(UnitOfWorkSuite, JournalSuite):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        store = InMemoryStore()
+        return storage(UnitsThatCommitAnyway(store), store)
+
+
+class TestRelaysWithoutLease(OutboxSuite):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        store = InMemoryStore()
+        return storage(
+            InMemoryUnitOfWorkFactory(store), store, RelayWithoutLease(store.outbox, store.changed)
+        )
+
+
+class TestAcknowledgesAtOnce(QueuesHereSuite):
+    @pytest.fixture
+    def storage(self, clock: PassingTime) -> Storage:
+        store = InMemoryStore(queue=InMemoryQueue(clock))
+        return storage(UnitsThatAcknowledgeAtOnce(store), store)
+
+
+class TestFollowsNames(FileSinkSuite):
+    @pytest.fixture
+    def sink(self) -> InMemoryFileSink:
+        return FileSinkThatFollowsNames()
+
+    @pytest.fixture
+    def read(self, sink: InMemoryFileSink) -> Read:
+        return lambda tenant_id, name: sink.read(tenant_id, name)
