@@ -1,0 +1,152 @@
+"""The adapters that come with core pass the suites that every adapter passes, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
+from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
+from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
+from api_exchange_core.adapters.system.clock import SystemClock
+from api_exchange_core.adapters.system.randomness import SystemRandomness
+from api_exchange_core.adapters.telemetry.observer import StructlogObserver
+from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.randomness import Randomness
+from api_exchange_testing.conformance import (
+    CanonicalEncoderSuite,
+    ClockSuite,
+    EntityStoreSuite,
+    ErrorLogSuite,
+    FileSinkSuite,
+    JournalSuite,
+    MessageConsumerSuite,
+    MessagePublisherSuite,
+    ObserverSuite,
+    OutboxSuite,
+    PassingTime,
+    QueueInspectorSuite,
+    QueuesHereSuite,
+    QueueTraits,
+    RandomnessSuite,
+    Storage,
+    TenantDirectorySuite,
+    Transport,
+    UnitOfWorkSuite,
+)
+from api_exchange_testing.conformance.file_sink import Read
+from api_exchange_testing.conformance.tenant_directory import Connect
+
+GRACE = timedelta(seconds=5)
+TENANTS = (TenantId("customer-a"), TenantId("customer-b"))
+
+NewEngine = Callable[[], Engine]
+
+
+@pytest.fixture
+def new_engine(database_url: str) -> Iterator[NewEngine]:
+    """Connects to the migrated database, as another process would each time."""
+    engines: list[Engine] = []
+
+    def connect() -> Engine:
+        engines.append(create_engine_for(database_url))
+        return engines[-1]
+
+    migrate.upgrade(connect())
+    yield connect
+    for engine in engines:
+        engine.dispose()
+
+
+def transport_of(engine: Engine, clock: Clock) -> Transport:
+    queue = SqlQueue(engine, clock)
+    # A receipt stays good until the row is handed to somebody else.
+    return Transport(
+        publisher=queue, consumer=queue, inspector=queue, traits=QueueTraits(receipts_expire=False)
+    )
+
+
+def storage_of(new_engine: NewEngine, clock: Clock, *, queues_here: bool) -> Storage:
+    engine = new_engine()
+    SqlTenantDirectory(engine).add(TENANTS, now=datetime(2026, 1, 1, tzinfo=UTC))
+    return Storage(
+        connect=lambda: SqlUnitOfWorkFactory(new_engine(), queues_here=queues_here, relay_grace=GRACE),
+        relay_source=SqlOutboxRelaySource(engine),
+        due_after=GRACE,
+        transport=transport_of(engine, clock) if queues_here else None,
+    )
+
+
+class TestSqlQueue(MessagePublisherSuite, MessageConsumerSuite, QueueInspectorSuite):
+    @pytest.fixture
+    def transport(self, new_engine: NewEngine, clock: PassingTime) -> Transport:
+        return transport_of(new_engine(), clock)
+
+
+class TestSqlStore(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, OutboxSuite):
+    @pytest.fixture
+    def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
+        return storage_of(new_engine, clock, queues_here=False)
+
+
+class TestSqlStoreWithQueues(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, QueuesHereSuite):
+    @pytest.fixture
+    def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
+        return storage_of(new_engine, clock, queues_here=True)
+
+
+class TestSqlTenantDirectory(TenantDirectorySuite):
+    @pytest.fixture
+    def connect(self, new_engine: NewEngine) -> Connect:
+        return lambda: SqlTenantDirectory(new_engine())
+
+
+class TestLocalFileSink(FileSinkSuite):
+    @pytest.fixture
+    def sink(self, tmp_path: Path) -> FileSink:
+        return LocalFileSink(tmp_path)
+
+    @pytest.fixture
+    def read(self, tmp_path: Path) -> Read:
+        def read(tenant_id: TenantId, name: str) -> bytes:
+            file = tmp_path / tenant_id / name
+            return file.read_bytes() if file.exists() else b""
+
+        return read
+
+
+class TestOrjsonCanonicalEncoder(CanonicalEncoderSuite):
+    @pytest.fixture
+    def encode(self) -> CanonicalEncoder:
+        return OrjsonCanonicalEncoder()
+
+
+class TestSystemClock(ClockSuite):
+    @pytest.fixture
+    def subject(self) -> Clock:
+        return SystemClock()
+
+
+class TestSystemRandomness(RandomnessSuite):
+    @pytest.fixture
+    def randomness(self) -> Randomness:
+        return SystemRandomness()
+
+
+class TestStructlogObserver(ObserverSuite):
+    @pytest.fixture
+    def observer(self) -> Observer:
+        return StructlogObserver()
