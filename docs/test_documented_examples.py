@@ -10,7 +10,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     page
-    for pattern in ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "packages/*/README.md", "examples/**/*.md")
+    for pattern in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/**/*.md",
+        "packages/*/README.md",
+        "examples/**/*.md",
+    )
     for page in ROOT.glob(pattern)
     if "```python" in page.read_text(encoding="utf-8")
 )

@@ -6,18 +6,11 @@ import weakref
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from dependency_injector import providers
+
 from api_exchange_core import DeclarationError, EntityReference, Exchange, Function, Message
-from api_exchange_core.application.call_runner import CallRunner
 from api_exchange_core.application.entity_service import EntityService
-from api_exchange_core.application.failures import Failures
-from api_exchange_core.application.flush import Flush
-from api_exchange_core.application.forwarding import Forwarding
-from api_exchange_core.application.outbox_relay import OutboxRelay
-from api_exchange_core.application.processor_handler import ProcessorHandler
-from api_exchange_core.application.reception import Reception
-from api_exchange_core.application.send_message import SendMessage
-from api_exchange_core.application.tenant_gate import TenantGate
-from api_exchange_core.application.tick import FanOutTick
+from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.envelope import decode, decode_failure
 from api_exchange_core.domain.errors import InvalidMessageError, TenantError
@@ -80,29 +73,28 @@ class Harness:
         self.observer = RecordingObserver()
         for function in exchange.functions:
             function.processor  # noqa: B018 - made here, so that a wrong declaration stops the start
-        self._wire(ContentHasher(volatile=exchange.volatile_fields) if hasher is None else hasher, seed)
+        use_cases = self._wired(seed)
+        if hasher is not None:
+            use_cases.hasher.override(providers.Object(hasher))
+        self._handler = use_cases.handler()
+        self._fan_out = use_cases.fan_out()
+        self._sender = use_cases.sender()
+        self.entities: EntityService = use_cases.entity_service()
+        weakref.finalize(self, use_cases.calls().close)  # tests make many: no event loop outlives its harness
 
-    def _wire(self, hasher: ContentHasher, seed: int) -> None:
-        name, clock, observer = self.exchange.name, self.clock, self.observer
-        randomness = SeededRandomness(seed)
-        units = InMemoryUnitOfWorkFactory(self.store)
-        failures = Failures(units, clock, randomness, observer)
-        runner = CallRunner(clock, observer)
-        self._handler = ProcessorHandler(
-            reception=Reception(TenantGate(self.tenants, clock), units, failures, observer),
-            runner=runner,
-            flush=Flush(units, hasher, Forwarding(name), clock),
-            relay=OutboxRelay(self.store.relay_source, self.queues, self.files, clock, observer),
-            failures=failures,
-            units=units,
-            hasher=hasher,
-            clock=clock,
-            observer=observer,
+    def _wired(self, seed: int) -> UseCases:
+        """The real use cases, as everywhere, over adapters in memory."""
+        return UseCases(
+            exchange=providers.Object(self.exchange),
+            clock=providers.Object(self.clock),
+            randomness=providers.Object(SeededRandomness(seed)),
+            observer=providers.Object(self.observer),
+            units=providers.Object(InMemoryUnitOfWorkFactory(self.store)),
+            tenants=providers.Object(self.tenants),
+            publisher=providers.Object(self.queues),
+            files=providers.Object(self.files),
+            outbox=providers.Object(self.store.relay_source),
         )
-        self._fan_out = FanOutTick(name, self.tenants, self.queues, clock)
-        self._sender = SendMessage(name, self.queues, clock, randomness)
-        self.entities = EntityService(units, hasher, clock)
-        weakref.finalize(self, runner.close)  # tests make many: no event loop outlives its harness
 
     @property
     def handled(self) -> list[Handled]:

@@ -1,7 +1,5 @@
 """What every `Outbox` and its `OutboxRelaySource` do where queues live outside of the store."""
 
-# ruff: noqa: D102 - a test's name is its docstring
-
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """What every `QueueInspector` does."""
 
-# ruff: noqa: D102 - a test's name is its docstring
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """What a unit of work does whose queues live in the same store."""
 
-# ruff: noqa: D102, PT012 - a test's name is its docstring; a write may fail at once or at the commit
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """What every `Randomness` does."""
 
-# ruff: noqa: D102 - a test's name is its docstring
-
 from __future__ import annotations
 
 from api_exchange_core.ports.randomness import Randomness

@@ -1,7 +1,5 @@
 """What every `UnitOfWork` does, wherever its queues live."""
 
-# ruff: noqa: D102, PT012 - a test's name is its docstring; a write may fail at once or at the commit
-
 from __future__ import annotations
 
 from functools import partial
