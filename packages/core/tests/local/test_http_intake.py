@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from api_exchange_testing.memory.observer import RecordingObserver
 from pydantic import BaseModel, SecretStr
 
 from api_exchange_core import (
@@ -24,6 +23,7 @@ from api_exchange_core.application.accept_request import api_key_hash
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES, decode
 from api_exchange_core.domain.names import QueueName, TenantId
+from api_exchange_testing.memory.observer import RecordingObserver
 
 KEY = {"X-API-Key": "key-of-customer-a"}
 INTAKE = QueueName("intake")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.domain.names import FunctionName
 from api_exchange_core.domain.trigger import HttpTrigger, TimerTrigger
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.local.http_server import HttpServer
@@ -101,6 +102,15 @@ class Runner:
         for function in self.exchange.functions:
             if isinstance(function.trigger, TimerTrigger):
                 self.tick(function.name)
+
+    def next_ticks(self) -> Mapping[FunctionName, datetime]:
+        """When each timer function fires next by its schedule; empty if this process fires none."""
+        now = self.clock.now()
+        return {
+            function.name: function.trigger.schedule.next_after(now)
+            for function in self.exchange.functions
+            if self.timers and isinstance(function.trigger, TimerTrigger)
+        }
 
     @property
     def http_port(self) -> int | None:

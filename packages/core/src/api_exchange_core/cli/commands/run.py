@@ -81,6 +81,7 @@ def _stop_signal() -> threading.Event:
 def _announce(exchange: Exchange, runner: Runner) -> None:
     names = ", ".join(function.name for function in exchange.functions)
     lines = [f"{exchange.name}: running {names} for {', '.join(exchange.tenants)}"]
+    lines += [f"{name} fires next at {at:%Y-%m-%d %H:%M} UTC" for name, at in runner.next_ticks().items()]
     if runner.http_port is not None:
         lines.append(f"HTTP on http://{runner.host}:{runner.http_port}")
     print("\n".join([*lines, "Ctrl-C stops it"]), file=sys.stderr, flush=True)
