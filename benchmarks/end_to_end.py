@@ -8,7 +8,6 @@ without receiving, JSON, hashing or a processor. Both databases sync to disk at 
 from __future__ import annotations
 
 import sqlite3
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -132,4 +131,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

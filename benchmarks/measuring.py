@@ -37,12 +37,10 @@ def interleaved(
         number: calls a turn.
     """
 
-    def turn(call: Callable[[], object]) -> Callable[[], object]:
-        return lambda: [call() for _ in range(number)]
+    def turn(call: Callable[[], object]) -> Callable[[], Callable[[], object]]:
+        return lambda: lambda: [call() for _ in range(number)]
 
-    seconds = taking_turns(
-        {name: lambda call=call: turn(call) for name, call in candidates.items()}, rounds=rounds
-    )
+    seconds = taking_turns({name: turn(call) for name, call in candidates.items()}, rounds=rounds)
     return {name: value / number for name, value in seconds.items()}
 
 

@@ -533,7 +533,7 @@ def test_a_conflict_and_a_stale_change_write_nothing_and_are_not_forwarded() -> 
     outcomes: list[PersistOutcome] = []
 
     def step(message: Message, context: ProcessorContext) -> ProcessingResult:
-        def persist(n: int, **options: int) -> None:
+        def persist(n: int, **options: Any) -> None:
             entity = context.persist_entity(
                 external_id="1", canonical_type="order", source="shop", data={"n": n}, **options
             )

@@ -142,8 +142,7 @@ def test_killed_again_and_again_it_loses_nothing_and_does_nothing_twice(
         wait_until(lambda: depth(store, "fetched") > 0)
     for _ in range(5):
         with running(folder, database_url):
-            already = depth(store, "done")
-            wait_until(lambda already=already: depth(store, "done") > already or depth(store, "fetched") == 0)
+            wait_until(progress(store))
         make_visible(store)
     with running(folder, database_url):
         wait_until(lambda: depth(store, "done") == 2 * ORDERS)
@@ -151,6 +150,12 @@ def test_killed_again_and_again_it_loses_nothing_and_does_nothing_twice(
     for tenant in ("customer-a", "customer-b"):
         with tenant_context(tenant):
             assert store.use_cases.entity_service().count(canonical_type="canonical") == ORDERS
+
+
+def progress(store: LocalContainer) -> Callable[[], bool]:
+    """Whether more is done than now, or nothing is left to do."""
+    already = depth(store, "done")
+    return lambda: depth(store, "done") > already or depth(store, "fetched") == 0
 
 
 def make_visible(store: LocalContainer) -> None:
