@@ -8,10 +8,9 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, func, select, update
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.errors import translated
+from api_exchange_core.adapters.sql.look_up import LookUp
 from api_exchange_core.adapters.sql.many_rows import ForEachRow, InsertRows
 from api_exchange_core.adapters.sql.schema import entities, entity_versions
-from api_exchange_core.adapters.sql.text_set import is_among, text_set
 from api_exchange_core.adapters.sql.transaction import Transaction
 from api_exchange_core.domain.entity import EntityHead, EntityKey, EntityVersion
 from api_exchange_core.domain.errors import LostRaceError, PermanentError, TenantError
@@ -21,7 +20,7 @@ from api_exchange_core.ports.entity_store import EntityStore, SuspectedDuplicate
 
 _LARGEST: Final = 2**63 - 1
 
-_HEADS = select(
+_HEAD = (
     entities.c.id,
     entities.c.canonical_type,
     entities.c.source,
@@ -30,10 +29,10 @@ _HEADS = select(
     entities.c.content_hash,
     entities.c.source_version,
     entities.c.updated_at,
-).where(entities.c.tenant_id == bindparam("tenant_id"), is_among(entities.c.id, "ids"))
-
-# One order everywhere, so that no two lockers wait for each other's rows.
-_HEADS_LOCKED = _HEADS.order_by(entities.c.id).with_for_update()
+)
+_OWN = (entities.c.tenant_id == bindparam("tenant_id"),)
+_HEADS = LookUp(_HEAD, key=entities.c.id, where=_OWN)
+_HEADS_LOCKED = LookUp(_HEAD, key=entities.c.id, where=_OWN, lock=True)
 
 _CREATE = InsertRows(entities, lambda insert: insert.on_conflict_do_nothing())
 
@@ -67,25 +66,23 @@ class SqlEntityStore(EntityStore):
 
     @override
     def heads(self, ids: Sequence[EntityId], *, lock: bool = False) -> Mapping[EntityId, EntityHead]:
-        connection = self._transaction.writing() if lock else self._transaction.reading()
-        parameters = {"tenant_id": self._transaction.tenant_id, "ids": text_set(ids)}
-        with translated():
-            rows = connection.execute(_HEADS_LOCKED if lock else _HEADS, parameters).all()
+        look_up = _HEADS_LOCKED if lock else _HEADS
+        with self._transaction.writing() if lock else self._transaction.reading() as connection:
+            rows = look_up.run(connection, ids, tenant_id=self._transaction.tenant_id)
         return {row.id: self._head(row) for row in rows}
 
     @override
     def write(self, heads: Sequence[HeadWrite], versions: Sequence[EntityVersion]) -> None:
         created = [self._new_row(write.head) for write in heads if write.replaces == 0]
         changed = [self._changed_row(write) for write in heads if write.replaces != 0]
-        connection = self._transaction.writing()
-        with translated():
+        with self._transaction.writing() as connection:
             if created:
-                _expect(len(created), _CREATE.run(connection, created).rowcount, "new heads")
+                _expect(len(created), _CREATE.run(connection, created), "new heads")
             if changed:
                 _expect(len(changed), _REPLACE.run(connection, changed), "changed heads")
             if versions:
                 rows = [self._version_row(version) for version in versions]
-                _expect(len(rows), _APPEND.run(connection, rows).rowcount, "versions")
+                _expect(len(rows), _APPEND.run(connection, rows), "versions")
 
     @override
     def versions(self, entity_id: EntityId) -> Sequence[EntityVersion]:
@@ -97,8 +94,8 @@ class SqlEntityStore(EntityStore):
             )
             .order_by(entity_versions.c.version)
         )
-        with translated():
-            rows = self._transaction.reading().execute(wanted).mappings().all()
+        with self._transaction.reading() as connection:
+            rows = connection.execute(wanted).mappings().all()
         return [
             EntityVersion(**{name: value for name, value in row.items() if name != "tenant_id"})
             for row in rows
@@ -113,8 +110,8 @@ class SqlEntityStore(EntityStore):
         )
         if canonical_type is not None:
             counted = counted.where(entities.c.canonical_type == canonical_type)
-        with translated():
-            return self._transaction.reading().execute(counted).scalar_one()
+        with self._transaction.reading() as connection:
+            return connection.execute(counted).scalar_one()
 
     @override
     def suspected_duplicates(self, *, canonical_type: str, limit: int = 100) -> Sequence[SuspectedDuplicate]:
@@ -140,8 +137,8 @@ class SqlEntityStore(EntityStore):
             .order_by(alike.c.external_id)
             .limit(limit)
         )
-        with translated():
-            rows = self._transaction.reading().execute(later).all()
+        with self._transaction.reading() as connection:
+            rows = connection.execute(later).all()
         tenant_id = self._transaction.tenant_id
         return [
             SuspectedDuplicate(

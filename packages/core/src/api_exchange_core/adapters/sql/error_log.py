@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.errors import translated
 from api_exchange_core.adapters.sql.many_rows import InsertRows
 from api_exchange_core.adapters.sql.schema import errors
 from api_exchange_core.adapters.sql.transaction import Transaction
@@ -28,8 +27,8 @@ class SqlErrorLog(ErrorLog):
     def add(self, entries: Sequence[ErrorEntry]) -> None:
         if not entries:
             return
-        with translated():
-            _ADD.run(self._transaction.writing(), [self._row(entry) for entry in entries])
+        with self._transaction.writing() as connection:
+            _ADD.run(connection, [self._row(entry) for entry in entries])
 
     @override
     def of_message(self, message_id: MessageId) -> Sequence[ErrorEntry]:
@@ -38,8 +37,8 @@ class SqlErrorLog(ErrorLog):
             .where(errors.c.tenant_id == self._transaction.tenant_id, errors.c.message_id == message_id)
             .order_by(errors.c.occurred_at, errors.c.id)
         )
-        with translated():
-            rows = self._transaction.reading().execute(wanted).all()
+        with self._transaction.reading() as connection:
+            rows = connection.execute(wanted).all()
         return [
             ErrorEntry(
                 function=row.function,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementError
 
 from api_exchange_core.domain.errors import ExchangeError, LostRaceError, PermanentError, TransientError
 
@@ -50,6 +50,8 @@ def is_missing_table(error: DBAPIError) -> bool:
 
 
 def _translation(error: SQLAlchemyError) -> ExchangeError:
+    if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+        return PermanentError(f"a value cannot be stored: {error.orig}")
     if not isinstance(error, DBAPIError):
         return TransientError(f"the database could not be asked: {type(error).__name__}: {error}")
     name = getattr(error.orig, "sqlite_errorname", None)
@@ -69,9 +71,13 @@ def _sqlite_translation(name: str, error: DBAPIError) -> ExchangeError:
 
 def _postgres_translation(state: str | None, error: DBAPIError) -> ExchangeError:
     kind = type(error.orig).__name__
-    if state is None:
-        # No server said this: it is the client library that failed to reach one, and it quotes no values.
-        return TransientError(f"the database cannot be reached: {kind}: {error.orig}")
+    if state is None:  # no server said this, but psycopg or libpq, whose texts quote no values
+        said = f"psycopg: {kind}: {error.orig}"
+        if isinstance(error, DataError):
+            return PermanentError(said)
+        return TransientError(
+            f"the database cannot be reached; {said}" if error.connection_invalidated else said
+        )
     if is_missing_table(error):
         return _not_migrated(state)
     said = f"PostgreSQL: {kind} ({state}){_constraint(error)}"

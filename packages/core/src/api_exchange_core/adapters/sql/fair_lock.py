@@ -14,6 +14,11 @@ class FairLock:
         self._waiting: deque[threading.Lock] = deque()
         self._held = False
 
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for it."""
+        return len(self._waiting)
+
     def acquire(self, *, timeout: float) -> bool:
         """Wait at most *timeout* seconds; whether the lock is ours now."""
         with self._guard:

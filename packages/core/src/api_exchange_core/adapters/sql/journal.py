@@ -8,10 +8,9 @@ from typing import Final
 from sqlalchemy import bindparam, select
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.errors import translated
-from api_exchange_core.adapters.sql.many_rows import InsertRows
+from api_exchange_core.adapters.sql.look_up import LookUp
+from api_exchange_core.adapters.sql.many_rows import InsertRowsReturning
 from api_exchange_core.adapters.sql.schema import journal
-from api_exchange_core.adapters.sql.text_set import is_among, text_set
 from api_exchange_core.adapters.sql.transaction import Transaction
 from api_exchange_core.domain.names import FunctionName, MessageId
 from api_exchange_core.ports.journal import Journal, JournalEntry, ProcessingState
@@ -19,7 +18,7 @@ from api_exchange_core.ports.journal import Journal, JournalEntry, ProcessingSta
 _KEY: Final = ("tenant_id", "function", "message_id")
 _REST: Final = tuple(name for name in (column.name for column in journal.columns) if name not in _KEY)
 
-_RECORD = InsertRows(
+_RECORD = InsertRowsReturning(
     journal,
     lambda insert: insert.on_conflict_do_update(
         index_elements=_KEY,
@@ -28,11 +27,14 @@ _RECORD = InsertRows(
     ).returning(journal.c.message_id),
 )
 
-_COMPLETED = select(journal.c.message_id).where(
-    journal.c.tenant_id == bindparam("tenant_id"),
-    journal.c.function == bindparam("function"),
-    is_among(journal.c.message_id, "message_ids"),
-    journal.c.state == ProcessingState.COMPLETED.value,
+_COMPLETED = LookUp(
+    (journal.c.message_id,),
+    key=journal.c.message_id,
+    where=(
+        journal.c.tenant_id == bindparam("tenant_id"),
+        journal.c.function == bindparam("function_name"),
+        journal.c.state == ProcessingState.COMPLETED.value,
+    ),
 )
 
 
@@ -48,13 +50,11 @@ class SqlJournal(Journal):
 
     @override
     def completed(self, function: FunctionName, message_ids: Collection[MessageId]) -> frozenset[MessageId]:
-        parameters = {
-            "tenant_id": self._transaction.tenant_id,
-            "function": function,
-            "message_ids": text_set(message_ids),
-        }
-        with translated():
-            return frozenset(self._transaction.reading().execute(_COMPLETED, parameters).scalars())
+        with self._transaction.reading() as connection:
+            rows = _COMPLETED.run(
+                connection, message_ids, tenant_id=self._transaction.tenant_id, function_name=function
+            )
+        return frozenset(row.message_id for row in rows)
 
     @override
     def complete(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
@@ -73,8 +73,8 @@ class SqlJournal(Journal):
             )
             .order_by(journal.c.started_at, journal.c.finished_at, journal.c.function, journal.c.message_id)
         )
-        with translated():
-            rows = self._transaction.reading().execute(wanted).mappings().all()
+        with self._transaction.reading() as connection:
+            rows = connection.execute(wanted).mappings().all()
         return [
             JournalEntry(
                 **{name: value for name, value in row.items() if name not in ("tenant_id", "state")},
@@ -90,8 +90,8 @@ class SqlJournal(Journal):
         rows = sorted(
             (self._row(entry) for entry in entries), key=lambda row: (row["function"], row["message_id"])
         )
-        with translated():
-            return frozenset(_RECORD.run(self._transaction.writing(), rows).scalars())
+        with self._transaction.writing() as connection:
+            return frozenset(_RECORD.run(connection, rows))
 
     def _row(self, entry: JournalEntry) -> dict[str, object]:
         return {

@@ -10,8 +10,7 @@ from sqlalchemy import Row
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql import queue_rows
-from api_exchange_core.adapters.sql.errors import translated
-from api_exchange_core.adapters.sql.many_rows import InsertRows
+from api_exchange_core.adapters.sql.many_rows import InsertRowsReturning
 from api_exchange_core.adapters.sql.schema import outbox
 from api_exchange_core.adapters.sql.transaction import Transaction
 from api_exchange_core.domain.errors import TenantError
@@ -21,7 +20,7 @@ from api_exchange_core.ports.outbox import Outbox, OutboxRow, OutgoingLine
 QUEUE: Final = "queue"
 FILE: Final = "file"
 
-_ADD = InsertRows(
+_ADD = InsertRowsReturning(
     outbox,
     lambda insert: insert.returning(outbox.c.id),
     without=("id", "claimed_until"),
@@ -49,8 +48,8 @@ class SqlOutbox(Outbox):
             return self._add_rows(effects, now)
         messages = [effect for effect in effects if isinstance(effect, Outgoing)]
         if messages:
-            with translated():
-                queue_rows.put(self._transaction.writing(), messages, now=now)
+            with self._transaction.writing() as connection:
+                queue_rows.put(connection, messages, now=now)
         return self._add_rows([effect for effect in effects if isinstance(effect, OutgoingLine)], now)
 
     def _add_rows(self, effects: Sequence[Outgoing | OutgoingLine], now: datetime) -> Sequence[OutboxRow]:
@@ -58,8 +57,8 @@ class SqlOutbox(Outbox):
             return ()
         times = {"created_at": now, "due_at": now + self._grace}
         rows = [row_of(effect) | times for effect in effects]
-        with translated():
-            ids = _ADD.run(self._transaction.writing(), rows).scalars().all()
+        with self._transaction.writing() as connection:
+            ids = _ADD.run(connection, rows)
         # Numbers are given in the order of the rows, and returned in any.
         return [OutboxRow(id_, effect) for id_, effect in zip(sorted(ids), effects, strict=True)]
 

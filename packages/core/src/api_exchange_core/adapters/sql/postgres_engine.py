@@ -29,7 +29,9 @@ _LIBPQ: Final[dict[str, Any]] = {  # "Parameter Key Words", libpq
 _POOLED: Final[dict[str, Any]] = {"prepare_threshold": None}
 _DIRECT: Final[dict[str, Any]] = {
     "prepare_threshold": 5,  # uses, after which psycopg prepares a statement
-    "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
+    # A plan that is kept may be from when the table was empty, and then reads all of it for each row.
+    "options": "-c plan_cache_mode=force_custom_plan -c statement_timeout=30s "
+    "-c idle_in_transaction_session_timeout=60s",
 }
 _USED_AT: Final = "api_exchange_used_at"
 

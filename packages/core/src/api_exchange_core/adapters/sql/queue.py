@@ -104,6 +104,9 @@ class SqlQueue(MessagePublisher, MessageConsumer, QueueInspector):
     rows that another is about to take (SKIP LOCKED); SQLite's take turns, and those that find nothing do not
     even do that. "Oldest first" means: visible for the longest time.
 
+    Messages that wait behind another of their ordering key are read past by each receive, at some microseconds each:
+    a key is for hundreds of waiting messages, not for hundreds of thousands.
+
     A dead letter is the same row, moved to the dead-letter queue. It leaves its ordering key behind, so that no
     letter waits for another. Its reason is in the letter; the table has no display of its own.
 

