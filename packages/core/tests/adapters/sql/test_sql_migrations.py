@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import alembic.config
@@ -13,10 +14,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Column, Engine, MetaData, Text, inspect, text
 
-from api_exchange_core.adapters.sql import migrate, migrations
+from api_exchange_core.adapters.sql import migrate, migrations, sqlite_engine
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.schema import metadata
-from api_exchange_core.domain.errors import DeclarationError
+from api_exchange_core.domain.errors import DeclarationError, TransientError
 
 INI = Path(next(iter(migrations.__path__))) / "alembic.ini"
 START_ONE = """
@@ -113,6 +114,20 @@ def test_processes_that_start_at_once_migrate_one_after_the_other(database_url: 
     with ThreadPoolExecutor(len(started)) as threads:
         said = list(threads.map(lambda process: process.communicate("go\n")[1], started))
     assert [process.returncode for process in started] == [0] * len(started), said
+
+
+def test_while_one_migrates_no_other_does(
+    empty_engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_engine, "WAIT_FOR_WRITER", timedelta(milliseconds=20))
+    impatient = "" if database_url.startswith("sqlite") else "?options=-clock_timeout%3D20ms"
+    other = create_engine_for(database_url + impatient)
+    with migrate.locked(empty_engine), pytest.raises(TransientError):
+        migrate.upgrade(other)
+    assert migrate.current(other) is None
+    migrate.upgrade(other)
+    assert migrate.is_current(empty_engine)
+    other.dispose()
 
 
 def test_a_database_of_a_newer_release_is_left_alone(engine: Engine) -> None:
