@@ -56,7 +56,12 @@ class EntityKey:
 
 @dataclass(frozen=True, slots=True)
 class EntityReference:
-    """What a message carries of an entity: enough to find it, nothing of its content."""
+    """What a message carries of an entity: enough to find it, nothing of its content.
+
+    Raises:
+        InvalidMessageError: the version is no whole number from 1 on.
+        UnrepresentableError: a text is empty, too long, or cannot be stored.
+    """
 
     id: str
     external_id: str
@@ -70,6 +75,8 @@ class EntityReference:
             raise InvalidMessageError(
                 f"an entity's version is a whole number from 1 on, not {self.version!r}"
             )
+        for name in ("id", "external_id", "canonical_type", "source"):
+            _check_identifier(getattr(self, name), name)
 
 
 @dataclass(frozen=True, slots=True)
