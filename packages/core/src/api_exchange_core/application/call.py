@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.delivery import Delivery
-from api_exchange_core.domain.errors import PermanentError
+from api_exchange_core.domain.errors import ExchangeError, PermanentError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.failure import Problem
 from api_exchange_core.domain.intentions import Intentions
@@ -129,6 +129,15 @@ class Call:
                 f"function {self.function.name!r} made {len(result.output_messages)} output messages and named no "
                 "output handler: add one, or NoOutputHandler() to drop them on purpose"
             )
+
+
+def loggable(error: BaseException) -> dict[str, str]:
+    """What may be logged of *error*: its class, and the text of one of ours or the place of any other.
+
+    The text of somebody else's error may hold payload.
+    """
+    told = {"reason": str(error)} if isinstance(error, ExchangeError) else {"stack": stack_of(error)}
+    return {"error": type(error).__name__, **told}
 
 
 def stack_of(error: BaseException) -> str:
