@@ -327,6 +327,31 @@ def test_an_error_that_may_pass_is_tried_again_and_then_dead_lettered(error: Exc
         assert harness.entities.count() == 0
 
 
+class Awaits(ProcessorInterface):
+    """Raises what it is told from a coroutine."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    async def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), asyncio.CancelledError()])
+@pytest.mark.parametrize("coroutine", [False, True])
+def test_a_processor_that_exits_or_is_cancelled_has_failed_and_its_worker_goes_on(
+    error: BaseException, coroutine: bool
+) -> None:
+    def step(message: Message, context: ProcessorContext) -> ProcessingResult:
+        raise error
+
+    harness = harness_of(Awaits(error) if coroutine else Does(step), retry=RetryPolicy.never())
+    for _ in range(2):
+        harness.send("inbox", {}, tenant="customer-a")
+        harness.run()
+    assert [failure.code for _, failure in harness.dead_letters("inbox")] == [type(error).__name__] * 2
+
+
 def test_what_failed_once_and_then_works_takes_effect_once() -> None:
     def step(message: Message, context: ProcessorContext) -> ProcessingResult:
         context.persist_entity(external_id="1", canonical_type="order", source="shop", data={"n": 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,12 +95,13 @@ class Call:
             try:
                 yield
                 self._check_result()
-            except Exception as error:  # noqa: BLE001 - the last frame we own: a user's error becomes a problem
+            except (Exception, SystemExit, CancelledError) as error:  # noqa: BLE001 - the last frame we own
+                # A processor that exits, or leaks the cancelling of its own tasks, has failed; its worker has not.
                 self.fail(error)
             finally:
                 self.took = clock.now() - self.started_at
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the call with a problem."""
         self.result = None
         self.problem = Problem.of(error, function=self.function.name)
