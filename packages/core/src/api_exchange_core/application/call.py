@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.delivery import Delivery
+from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.errors import ExchangeError, PermanentError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.failure import Problem
@@ -32,6 +33,11 @@ class Incoming:
 
     delivery: Delivery
     message: Message
+
+    @property
+    def as_received(self) -> Message:
+        """The message read anew. The payload of `message` is the processor's, who may have changed it in place."""
+        return decode(self.delivery.body)
 
     @property
     def attempt(self) -> int:

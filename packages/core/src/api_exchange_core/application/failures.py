@@ -89,7 +89,7 @@ class Failures:
             return Settlement(incoming.delivery, decision)
         failure = _failure(function, incoming.delivery, problem, attempts=incoming.attempt, now=now)
         return Settlement(
-            incoming.delivery, DeadLetter(encode_letter(incoming.message, failure), _reason(problem))
+            incoming.delivery, DeadLetter(encode_letter(incoming.as_received, failure), _reason(problem))
         )
 
     def _record(self, decided: Sequence[tuple[Call, Problem, Decision]], now: datetime) -> None:

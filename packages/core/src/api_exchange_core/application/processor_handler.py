@@ -137,7 +137,7 @@ class ProcessorHandler:
         """Call the processor anew: it has read what is no longer true."""
         (call,) = self.runner.run(
             stale.function,
-            [stale.incoming],
+            [Incoming(stale.incoming.delivery, stale.incoming.as_received)],
             begin=lambda incoming: self._call(stale.function, incoming),
             stop=never,
         )
