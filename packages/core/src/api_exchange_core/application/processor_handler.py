@@ -78,8 +78,9 @@ class ProcessorHandler:
         ran = self.runner.run(
             function, batch, begin=lambda incoming: self._call(function, incoming), stop=stop
         )
+        failed = [call for call in ran if call.problem is not None]  # told apart before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])
-        settlements += self.failures.settle([call for call in ran if call.problem is not None])
+        settlements += self.failures.settle(failed)
         begun = {call.incoming.delivery.receipt for call in ran}
         for incoming in batch:
             if incoming.delivery.receipt not in begun:
