@@ -83,3 +83,10 @@ def test_a_folder_that_cannot_be_written_is_worth_another_try(tmp_path: Path) ->
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
     LocalFileSink(tmp_path).append(A, "orders.jsonl", [b"x"])
     assert (tmp_path / "customer-a/orders.jsonl").stat().st_mode & 0o077 == 0
+
+
+def test_every_folder_that_it_makes_is_for_its_owner_only(tmp_path: Path) -> None:
+    LocalFileSink(tmp_path / "output").append(A, "exports/2026/orders.jsonl", [b"x"])
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "output").rglob("*")}
+    modes["output"] = (tmp_path / "output").stat().st_mode & 0o077
+    assert modes == dict.fromkeys(["output", "customer-a", "exports", "2026", "orders.jsonl"], 0)

@@ -40,6 +40,7 @@ from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_testing import Harness
+from api_exchange_testing.memory.unit_of_work import InMemoryUnitOfWorkFactory
 
 Step = Callable[[Message, ProcessorContext], ProcessingResult]
 
@@ -327,6 +328,31 @@ def test_an_error_that_may_pass_is_tried_again_and_then_dead_lettered(error: Exc
         assert harness.entities.count() == 0
 
 
+class Awaits(ProcessorInterface):
+    """Raises what it is told from a coroutine."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    async def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), asyncio.CancelledError()])
+@pytest.mark.parametrize("coroutine", [False, True])
+def test_a_processor_that_exits_or_is_cancelled_has_failed_and_its_worker_goes_on(
+    error: BaseException, coroutine: bool
+) -> None:
+    def step(message: Message, context: ProcessorContext) -> ProcessingResult:
+        raise error
+
+    harness = harness_of(Awaits(error) if coroutine else Does(step), retry=RetryPolicy.never())
+    for _ in range(2):
+        harness.send("inbox", {}, tenant="customer-a")
+        harness.run()
+    assert [failure.code for _, failure in harness.dead_letters("inbox")] == [type(error).__name__] * 2
+
+
 def test_what_failed_once_and_then_works_takes_effect_once() -> None:
     def step(message: Message, context: ProcessorContext) -> ProcessingResult:
         context.persist_entity(external_id="1", canonical_type="order", source="shop", data={"n": 1})
@@ -419,6 +445,20 @@ def test_an_output_over_the_limit_dead_letters_its_cause_and_no_other_message_of
     assert letter.payload == 1
     assert "limit" in failure.reason
     assert [m.payload for m in harness.queue("outbox")] == ["small", "small"]
+
+
+def test_a_message_whose_effects_cannot_be_committed_is_settled_and_recorded_once() -> None:
+    def step(message: Message, context: ProcessorContext) -> ProcessingResult:
+        result = sent_on("outbox")
+        result.add_output_message("x" * 2_000_000)
+        return result
+
+    harness = harness_of(Does(step))
+    message = harness.send("inbox", {}, tenant="customer-a")
+    harness.run()
+    assert [handled.outcome for handled in harness.handled] == [Outcome.DEAD_LETTERED]
+    with InMemoryUnitOfWorkFactory(harness.store).begin(TenantId("customer-a")) as unit:
+        assert len(unit.errors.of_message(message.id)) == 1
 
 
 def test_one_failure_in_a_batch_leaves_the_others_alone() -> None:

@@ -131,10 +131,17 @@ def test_unreadable_bytes_are_kept_in_their_dead_letter_as_they_were() -> None:
         (event(time="2026-11-23T12:30:00"), "offset"),
         (event(attempt=0), "attempt"),
         (event(attempt="1"), "attempt"),
+        (event(attempt=2**31), "attempt"),
         (event(entityversion="3"), "version"),
-        (event(entityid="a\x00b"), "NUL"),
-        (event(entitytype=""), "canonical_type"),
-        (event(entityexternalid="x" * 300), "external_id"),
+        (event(entityversion=2**31), "version"),
+        (event(entityid="e\0"), "NUL"),
+        (event(entityexternalid=""), "external_id"),
+        (event(entitytype="x" * 256), "canonical_type"),
+        (event(time="0001-01-01T00:00:00+14:00"), "range"),
+        (event(time="9999-12-31T23:59:59-14:00"), "range"),
+        (event(data=..., data_base64="e30="), "data_base64"),
+        (event(data=[]).replace(b"[]", b"1" * 299 + b"e99"), "infinity"),
+        (event(data=[]).replace(b"[]", b"1" * 215 + b"e99"), "infinity"),
         (event(metadata="[]"), "metadata"),
         (event(metadata='{"a": 1}'), "metadata"),
         (event(metadata=5), "incomplete"),
@@ -149,6 +156,17 @@ def test_what_is_no_message_is_refused_with_the_reason(body: bytes, says: str) -
 def test_no_bytes_make_anything_but_a_message_or_our_error(body: bytes) -> None:
     with pytest.raises(InvalidMessageError):
         decode(body)
+
+
+@given(st.sampled_from(sorted(json.loads(encode(message())))), json_values)
+def test_whatever_an_attribute_holds_is_a_message_that_can_be_written_again_or_our_error(
+    name: str, value: Any
+) -> None:
+    try:
+        read = decode(event(**{name: value}))
+    except (InvalidMessageError, UnknownEnvelopeError):
+        return
+    assert decode(encode_letter(read, FAILURE)) == read
 
 
 def test_a_newer_envelope_waits_for_a_newer_reader() -> None:

@@ -142,3 +142,19 @@ def test_asking_for_a_function_that_is_not_there_names_those_that_are() -> None:
     shop.queue("to-canonical", "orders", Nothing)
     with pytest.raises(DeclarationError, match="it has to-canonical"):
         shop.function("to-canonicle")
+
+
+def test_a_retry_policy_that_is_none_is_refused_at_declaration() -> None:
+    retry: Any = 3
+    with pytest.raises(DeclarationError, match="RetryPolicy"):
+        exchange().queue("to-canonical", "orders", Nothing, retry=retry)
+
+
+def test_one_text_is_no_list_of_tenants() -> None:
+    with pytest.raises(DeclarationError, match="list"):
+        Exchange("orders", tenants="acme")
+
+
+def test_a_volatile_field_that_is_no_pointer_is_refused_at_declaration() -> None:
+    with pytest.raises(DeclarationError, match="fetched_at"):
+        Exchange("orders", volatile_fields={"order": ["fetched_at"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -78,3 +79,21 @@ def test_a_result_takes_only_output_handlers() -> None:
 def test_an_output_message_without_a_json_form_is_refused_where_it_is_made() -> None:
     with pytest.raises(UnrepresentableError):
         ProcessingResult.create_success().add_output_message({"price": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"delay": 5},
+        {"ordering_key": 7},
+        {"ordering_key": ""},
+        {"ordering_key": "a\0"},
+        {"ordering_key": "\ud800"},
+        {"properties": {"number": 1}},
+        {"properties": {"text": "\ud800"}},
+        {"properties": {1: "number"}},
+    ],
+)
+def test_what_no_broker_takes_is_refused_where_it_is_made(options: dict[str, Any]) -> None:
+    with pytest.raises(DeclarationError, match="orders"):
+        QueueOutputHandler("orders", **options)

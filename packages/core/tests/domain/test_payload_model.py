@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+import typing
 from typing import Annotated, Literal
 
 import pytest
@@ -90,3 +92,12 @@ def test_a_type_that_pydantic_cannot_validate_is_refused_at_declaration() -> Non
     with pytest.raises(DeclarationError, match="pydantic cannot validate Opaque"):
         check_model(Opaque)
     check_model(Receipt)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads typing.TypedDict from Python 3.12 on")
+def test_a_type_that_pydantic_cannot_read_on_this_python_is_refused_at_declaration() -> None:
+    class Row(typing.TypedDict):
+        id: int
+
+    with pytest.raises(DeclarationError, match="Row"):
+        check_model(Row)

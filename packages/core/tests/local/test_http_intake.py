@@ -154,3 +154,12 @@ def test_what_is_not_there_is_a_problem_too(http: httpx.Client, method: str, pat
 
 def test_the_server_says_that_it_is_well(http: httpx.Client) -> None:
     assert http.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_head_request_is_no_get_and_stores_nothing(http: httpx.Client) -> None:
+    assert http.head("/orders", headers={"x-shop-key": "key-of-customer-a"}).status_code == 405
+
+
+def test_two_keys_in_one_request_prove_nothing(http: httpx.Client) -> None:
+    keys = [("X-API-Key", "guessed"), ("X-API-Key", "key-of-customer-a")]
+    assert http.post("/orders", json={"id": "1"}, headers=keys).status_code == 401

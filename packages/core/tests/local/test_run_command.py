@@ -179,3 +179,27 @@ def test_output_files_hold_every_line_and_stay_in_their_folder(
         assert {m.tenant_id for m in messages} == {tenant}
         assert {m.entity.external_id for m in messages if m.entity} == {str(n) for n in range(ORDERS)}
     assert store.use_cases.outbox().pending() == 0
+
+
+HANGS = """
+import pathlib, time
+from api_exchange_core import *
+
+class Hang(ProcessorInterface):
+    def process(self, message, context):
+        pathlib.Path("begun").touch()
+        time.sleep(600)
+
+exchange = Exchange("shop", tenants=["customer-a"])
+exchange.timer("fetch", Schedule.cron("0 0 29 2 *"), Hang)
+"""
+
+
+def test_a_second_signal_ends_a_processor_that_hangs(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(HANGS)
+    with running(tmp_path, f"sqlite:///{tmp_path}/exchange.db", "--tick-now") as process:
+        wait_until((tmp_path / "begun").exists)
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: any(b"stopping" in log.read_bytes() for log in tmp_path.glob("log-*")))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == -signal.SIGTERM

@@ -63,7 +63,7 @@ class Request:
     """An HTTP request as its trigger hands it over.
 
     Args:
-        headers: names in lower case.
+        headers: names in lower case; of a header that is given twice, both with a comma between (RFC 9110, 5.3).
         query: the parameters; of a parameter that is given twice, the last.
         body: raw bytes.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from datetime import datetime, timedelta
 
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.delivery import Delivery
-from api_exchange_core.domain.errors import PermanentError
+from api_exchange_core.domain.envelope import decode
+from api_exchange_core.domain.errors import ExchangeError, PermanentError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.failure import Problem
 from api_exchange_core.domain.intentions import Intentions
@@ -31,6 +33,11 @@ class Incoming:
 
     delivery: Delivery
     message: Message
+
+    @property
+    def as_received(self) -> Message:
+        """The message read anew. The payload of `message` is the processor's, who may have changed it in place."""
+        return decode(self.delivery.body)
 
     @property
     def attempt(self) -> int:
@@ -94,12 +101,13 @@ class Call:
             try:
                 yield
                 self._check_result()
-            except Exception as error:  # noqa: BLE001 - the last frame we own: a user's error becomes a problem
+            except (Exception, SystemExit, CancelledError) as error:  # noqa: BLE001 - the last frame we own
+                # A processor that exits, or leaks the cancelling of its own tasks, has failed; its worker has not.
                 self.fail(error)
             finally:
                 self.took = clock.now() - self.started_at
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the call with a problem."""
         self.result = None
         self.problem = Problem.of(error, function=self.function.name)
@@ -129,6 +137,15 @@ class Call:
                 f"function {self.function.name!r} made {len(result.output_messages)} output messages and named no "
                 "output handler: add one, or NoOutputHandler() to drop them on purpose"
             )
+
+
+def loggable(error: BaseException) -> dict[str, str]:
+    """What may be logged of *error*: its class, and the text of one of ours or the place of any other.
+
+    The text of somebody else's error may hold payload.
+    """
+    told = {"reason": str(error)} if isinstance(error, ExchangeError) else {"stack": stack_of(error)}
+    return {"error": type(error).__name__, **told}
 
 
 def stack_of(error: BaseException) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from api_exchange_core.application.call import Call, Incoming
+from api_exchange_core.application.call import Call, Incoming, loggable
 from api_exchange_core.domain.delivery import DeadLetter, Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.envelope import encode_letter, encode_raw_letter
-from api_exchange_core.domain.errors import ExchangeError, PermanentError, TransientError
+from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.failure import Condemn, Failure, Problem, decide
 from api_exchange_core.domain.message import Message
@@ -62,8 +62,8 @@ class Failures:
         )
         return Settlement(delivery, DeadLetter(letter, _reason(problem)))
 
-    def not_admitted(self, function: Function, incoming: Incoming, error: ExchangeError) -> Settlement:
-        """The settlement of a message whose tenant may not pass, or could not be looked up.
+    def not_admitted(self, function: Function, incoming: Incoming, error: PermanentError) -> Settlement:
+        """The settlement of a message whose tenant may not pass.
 
         Nothing is recorded under a tenant that does not exist; the dead letter tells it all.
         """
@@ -89,7 +89,7 @@ class Failures:
             return Settlement(incoming.delivery, decision)
         failure = _failure(function, incoming.delivery, problem, attempts=incoming.attempt, now=now)
         return Settlement(
-            incoming.delivery, DeadLetter(encode_letter(incoming.message, failure), _reason(problem))
+            incoming.delivery, DeadLetter(encode_letter(incoming.as_received, failure), _reason(problem))
         )
 
     def _record(self, decided: Sequence[tuple[Call, Problem, Decision]], now: datetime) -> None:
@@ -99,10 +99,14 @@ class Failures:
                 unit.journal.fail([_journal_entry(*one, now) for one in decided])
                 unit.errors.add([_error_entry(call, problem, now) for call, problem, _ in decided])
                 unit.commit()
-        except TransientError as error:
-            # The messages end as decided all the same; a dead letter carries its failure with it.
+        except Exception as error:  # noqa: BLE001 - the last frame we own: they end as decided all the same
+            if len(decided) > 1 and not isinstance(error, TransientError):
+                for one in decided:  # the store refuses one of them, and the others are to be recorded
+                    self._record([one], now)
+                return
+            # A dead letter carries its failure with it.
             self.observer.event(
-                "errors.unrecorded", tenant_id=tenant_id, count=len(decided), reason=str(error)
+                "errors.unrecorded", tenant_id=tenant_id, count=len(decided), **loggable(error)
             )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import groupby
 
-from api_exchange_core.domain.errors import PermanentError
+from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.file_sink import FileSink
@@ -54,13 +53,27 @@ class OutboxRelay:
     def carry_out(self, rows: Sequence[OutboxRow]) -> None:
         """Send *rows* in their order and take them off.
 
-        A row that can never be sent stays in the outbox, is told to the observer, and holds up no other.
+        A row that can never be sent stays in the outbox, is told to the observer, and holds up no other. Neither does
+        a file that cannot be written for now: what was sent beside it is taken off, and not sent again.
 
         Raises:
-            TransientError: some were not sent, and none was taken off.
+            TransientError: some were not sent; those were not taken off.
         """
-        if not rows:
-            return
+        done: list[OutboxRow] = []
+        failed: TransientError | None = None
+        try:
+            for part in _parts(rows):
+                try:
+                    self._carry_out_part(part, done)
+                except TransientError as error:
+                    failed = error
+        finally:
+            if done:
+                self.source.sent([row.id for row in done])
+        if failed is not None:
+            raise failed
+
+    def _carry_out_part(self, rows: Sequence[OutboxRow], done: list[OutboxRow]) -> None:
         try:
             self._send(rows)
         except PermanentError as error:
@@ -70,18 +83,25 @@ class OutboxRelay:
                 )
                 return
             for row in rows:
-                self.carry_out([row])
-            return
-        self.source.sent([row.id for row in rows])
+                self._carry_out_part([row], done)
+        else:
+            done += rows
 
     def _send(self, rows: Sequence[OutboxRow]) -> None:
+        """Send rows that go to one place: the publisher, or one file."""
         messages = [row.effect for row in rows if isinstance(row.effect, Outgoing)]
         if messages:
             self.publisher.publish(messages)
-        lines = sorted((row.effect for row in rows if isinstance(row.effect, OutgoingLine)), key=_file)
-        for (tenant_id, name), own in groupby(lines, key=_file):
-            self.files.append(tenant_id, name, [line.line for line in own])
+        lines = [row.effect for row in rows if isinstance(row.effect, OutgoingLine)]
+        if lines:
+            self.files.append(lines[0].tenant_id, lines[0].name, [line.line for line in lines])
 
 
-def _file(line: OutgoingLine) -> tuple[TenantId, str]:
-    return line.tenant_id, line.name
+def _parts(rows: Sequence[OutboxRow]) -> Iterable[Sequence[OutboxRow]]:
+    """The messages, and the lines of each file, in their order."""
+    parts: dict[tuple[TenantId, str] | None, list[OutboxRow]] = {}
+    for row in rows:
+        effect = row.effect
+        place = (effect.tenant_id, effect.name) if isinstance(effect, OutgoingLine) else None
+        parts.setdefault(place, []).append(row)
+    return parts.values()

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from api_exchange_core.application.call import Call, Incoming
+from api_exchange_core.application.call import Call, Incoming, loggable
 from api_exchange_core.application.call_runner import CallRunner
 from api_exchange_core.application.failures import Failures, summary, summary_at_the_door
 from api_exchange_core.application.flush import Flush, Flushed
 from api_exchange_core.application.outbox_relay import OutboxRelay
-from api_exchange_core.application.reception import Reception
+from api_exchange_core.application.reception import WAIT_FOR_STORE, Reception
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Settlement
@@ -78,14 +78,17 @@ class ProcessorHandler:
         ran = self.runner.run(
             function, batch, begin=lambda incoming: self._call(function, incoming), stop=stop
         )
+        failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])
-        settlements += self.failures.settle([call for call in ran if call.problem is not None])
+        settlements += self.failures.settle(failed)
         begun = {call.incoming.delivery.receipt for call in ran}
-        for incoming in batch:
-            if incoming.delivery.receipt not in begun:
-                self.observer.handled(summary_at_the_door(function, incoming, Outcome.GIVEN_BACK))
-                settlements.append(Settlement(incoming.delivery, GIVEN_BACK))
-        return settlements
+        left = [incoming for incoming in batch if incoming.delivery.receipt not in begun]
+        return settlements + self._given_back(function, left, GIVEN_BACK)
+
+    def _given_back(self, function: Function, left: Sequence[Incoming], defer: Defer) -> list[Settlement]:
+        for incoming in left:
+            self.observer.handled(summary_at_the_door(function, incoming, Outcome.GIVEN_BACK))
+        return [Settlement(incoming.delivery, defer) for incoming in left]
 
     def _call(self, function: Function, incoming: Incoming) -> Call:
         message = incoming.message
@@ -118,7 +121,29 @@ class ProcessorHandler:
         except Exception as error:  # noqa: BLE001 - the last frame we own: whatever it is, each message is settled
             if len(calls) == 1:
                 return self._uncommitted(calls[0], error, reruns)
-            return [settlement for call in calls for settlement in self._commit([call])]
+            return self._commit_each(calls)
+        return self._committed(calls, flushed)
+
+    def _commit_each(self, calls: Sequence[Call]) -> list[Settlement]:
+        """Commit *calls* one by one, so that what one of them has wrong stops no other.
+
+        A store that is out of reach is waited for once and not once a call, or a batch would outlast its claims:
+        what is left then is given back, without an attempt being spent.
+        """
+        settlements: list[Settlement] = []
+        for place, call in enumerate(calls, start=1):
+            try:
+                flushed = self.flush.commit([call])
+            except Exception as error:  # noqa: BLE001 - the last frame we own: whatever it is, each message is settled
+                settlements += self._uncommitted(call, error, _RERUNS)
+                if _is_outage(error):
+                    left = [one.incoming for one in calls[place:]]
+                    return settlements + self._given_back(call.function, left, WAIT_FOR_STORE)
+            else:
+                settlements += self._committed([call], flushed)
+        return settlements
+
+    def _committed(self, calls: Sequence[Call], flushed: Flushed) -> list[Settlement]:
         self._carry_out(flushed)
         self._tell(calls, flushed)
         return [Settlement(delivery, Complete()) for delivery in flushed.to_settle]
@@ -137,7 +162,7 @@ class ProcessorHandler:
         """Call the processor anew: it has read what is no longer true."""
         (call,) = self.runner.run(
             stale.function,
-            [stale.incoming],
+            [Incoming(stale.incoming.delivery, stale.incoming.as_received)],
             begin=lambda incoming: self._call(stale.function, incoming),
             stop=never,
         )
@@ -148,9 +173,8 @@ class ProcessorHandler:
     def _carry_out(self, flushed: Flushed) -> None:
         try:
             self.relay.carry_out(flushed.to_carry_out)
-        except TransientError as error:
-            # It is committed: the relay sends it once the transport is back.
-            self.observer.event("outbox.left_to_relay", count=len(flushed.to_carry_out), reason=str(error))
+        except Exception as error:  # noqa: BLE001 - it is committed: the relay sends it once the transport is back
+            self.observer.event("outbox.left_to_relay", count=len(flushed.to_carry_out), **loggable(error))
 
     def _tell(self, calls: Sequence[Call], flushed: Flushed) -> None:
         for call in calls:
@@ -159,3 +183,8 @@ class ProcessorHandler:
             versions = sum(one.outcome.wrote_version for one in flushed.persisted.get(message_id, ()))
             outputs = flushed.outputs.get(message_id, 0)
             self.observer.handled(summary(call, outcome, versions=versions, outputs=outputs))
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether the next commit would most likely fail as well."""
+    return isinstance(error, TransientError) and not isinstance(error, LostRaceError | ClaimLostError)

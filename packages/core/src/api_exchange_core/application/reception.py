@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from api_exchange_core.application.call import Incoming
+from api_exchange_core.application.call import Incoming, loggable
 from api_exchange_core.application.failures import Failures, summary_at_the_door
 from api_exchange_core.application.tenant_gate import TenantGate
 from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Settlement
 from api_exchange_core.domain.envelope import decode
-from api_exchange_core.domain.errors import PermanentError, TransientError, UnknownEnvelopeError
+from api_exchange_core.domain.errors import PermanentError, UnknownEnvelopeError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.names import MessageId, TenantId
 from api_exchange_core.ports.observer import Observer, Outcome
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
 _WAIT_FOR_NEWER_READER = timedelta(minutes=5)
-_WAIT_FOR_STORE = timedelta(seconds=5)
+WAIT_FOR_STORE = Defer(timedelta(seconds=5))
+"""How a delivery ends that could not be looked at, or not be committed, since the store is out of reach."""
 
 
 @dataclass(slots=True)
@@ -64,8 +65,11 @@ class Reception:
         incoming = Incoming(delivery, message)
         try:
             self.gate.admit(message.tenant_id)
-        except (PermanentError, TransientError) as error:
+        except PermanentError as error:
             return self.failures.not_admitted(function, incoming, error)
+        except Exception as error:  # noqa: BLE001 - the last frame we own: unknown means try again
+            self._tell(function, message.tenant_id, error)
+            return Settlement(delivery, WAIT_FOR_STORE)
         by_tenant.setdefault(message.tenant_id, []).append(incoming)
         return None
 
@@ -73,11 +77,9 @@ class Reception:
         batch = received.by_tenant.pop(tenant_id)
         try:
             done = self._completed(function, tenant_id, batch)
-        except TransientError as error:
-            self.observer.event(
-                "store.unreachable", function=function.name, tenant_id=tenant_id, reason=str(error)
-            )
-            received.settlements += [Settlement(one.delivery, Defer(_WAIT_FOR_STORE)) for one in batch]
+        except Exception as error:  # noqa: BLE001 - the last frame we own: unknown means try again
+            self._tell(function, tenant_id, error)
+            received.settlements += [Settlement(one.delivery, WAIT_FOR_STORE) for one in batch]
             return
         fresh: dict[MessageId, Incoming] = {}
         for incoming in batch:
@@ -95,3 +97,8 @@ class Reception:
     ) -> frozenset[MessageId]:
         with self.units.begin(tenant_id) as unit:
             return unit.journal.completed(function.name, {incoming.message.id for incoming in batch})
+
+    def _tell(self, function: Function, tenant_id: TenantId, error: Exception) -> None:
+        self.observer.event(
+            "store.unreachable", function=function.name, tenant_id=tenant_id, **loggable(error)
+        )

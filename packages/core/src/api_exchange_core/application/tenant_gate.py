@@ -21,13 +21,14 @@ class TenantGate:
     Args:
         directory: knows the tenants.
         clock: tells the time.
-        memory: how long an answer holds; a tenant that is disabled stops within this time.
+        memory: how long an answer holds; a tenant that is disabled stops within this time. That there is none is
+            not remembered: once added, it passes.
     """
 
     directory: TenantDirectory
     clock: Clock
     memory: timedelta = timedelta(seconds=5)
-    _known: dict[TenantId, tuple[datetime, Tenant | None]] = field(default_factory=dict)
+    _known: dict[TenantId, tuple[datetime, Tenant]] = field(default_factory=dict)
 
     def admit(self, tenant_id: TenantId) -> None:
         """Return if the tenant is known and enabled.
@@ -46,10 +47,12 @@ class TenantGate:
 
     def _tenant(self, tenant_id: TenantId) -> Tenant | None:
         now = self.clock.now()
-        asked_at, tenant = self._known.get(tenant_id, (None, None))
-        if asked_at is None or not asked_at <= now < asked_at + self.memory:
-            tenant = self.directory.get(tenant_id)
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
+        remembered = self._known.get(tenant_id)
+        if remembered is not None and remembered[0] <= now < remembered[0] + self.memory:
+            return remembered[1]
+        tenant = self.directory.get(tenant_id)
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known.clear()
+        if tenant is not None:
             self._known[tenant_id] = (now, tenant)
         return tenant

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from api_exchange_core.domain.errors import InvalidMessageError, UnrepresentableError
 from api_exchange_core.domain.identity import entity_id
-from api_exchange_core.domain.names import MAX_IDENTIFIER, EntityId, MessageId, TenantId
+from api_exchange_core.domain.names import MAX_COUNT, MAX_IDENTIFIER, EntityId, MessageId, TenantId
 
 
 class PersistOutcome(StrEnum):
@@ -59,8 +59,8 @@ class EntityReference:
     """What a message carries of an entity: enough to find it, nothing of its content.
 
     Raises:
-        InvalidMessageError: the version is no whole number from 1 on.
-        UnrepresentableError: a text is empty, too long, or cannot be stored.
+        InvalidMessageError: *version* is no whole number from 1 to `MAX_COUNT`.
+        UnrepresentableError: one of the texts is empty or longer than `MAX_IDENTIFIER`, or cannot be stored.
     """
 
     id: str
@@ -71,9 +71,9 @@ class EntityReference:
     tenant_id: str
 
     def __post_init__(self) -> None:
-        if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
+        if type(self.version) is not int or not 1 <= self.version <= MAX_COUNT:
             raise InvalidMessageError(
-                f"an entity's version is a whole number from 1 on, not {self.version!r}"
+                f"an entity's version is a whole number from 1 to {MAX_COUNT:,}, not {self.version!r}"
             )
         for name in ("id", "external_id", "canonical_type", "source"):
             _check_identifier(getattr(self, name), name)

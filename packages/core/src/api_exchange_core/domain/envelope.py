@@ -46,7 +46,8 @@ MAX_MESSAGE_BYTES = 1024 * 1024 - FAILURE_ROOM
 that whatever could be sent can be dead-lettered as well."""
 
 _CONTENT_TYPE = "application/json"
-_HUGE_NUMBER = re.compile(rb"[0-9.]{300}|[eE]\+?[0-9]{3}")  # may be read as infinity, which JSON cannot say
+_HUGE_NUMBER = re.compile(rb"[0-9.]{200}|[eE]\+?[0-9]{3}")
+"""What is read as infinity, which JSON cannot say, has this: fewer digits and an exponent of two stay below 1e300."""
 
 
 def encode(message: Message) -> bytes:
@@ -118,8 +119,8 @@ def decode(body: bytes) -> Message:
         return _message(event)
     except InvalidMessageError:
         raise
-    except (ExchangeError, TypeError, ValueError, KeyError) as error:
-        raise InvalidMessageError(f"incomplete message: {_reason(error)}") from error
+    except (ExchangeError, TypeError, ValueError, OverflowError) as error:
+        raise InvalidMessageError(f"incomplete message: {error}") from error
 
 
 def decode_failure(body: bytes) -> Failure | None:
@@ -158,6 +159,10 @@ def _check_values(event: dict[str, JsonValue]) -> None:
 
 
 def _message(event: dict[str, JsonValue]) -> Message:
+    if "data_base64" in event:
+        raise InvalidMessageError(
+            "unreadable: its data are bytes (`data_base64`); a message's are JSON (`data`)"
+        )
     return Message(
         id=MessageId(_text(event, "id")),
         tenant_id=TenantId(_text(event, "tenantid")),

@@ -21,6 +21,10 @@ Messages name what was wrong, where, and how to mend it. They hold neither secre
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TypeGuard
+
+LONGEST_WAIT = timedelta(days=365)
+"""Longest wait that an error can ask for; far enough from the last date that there is."""
 
 
 class ExchangeError(Exception):
@@ -37,13 +41,14 @@ class RetryableError(TransientError):
     Args:
         message: what failed; goes to the logs, so no secrets.
         retry_after: the wait that the other side asked for; wins over the function's own backoff.
+
+    Raises:
+        ValueError: *retry_after* is no timedelta from zero to `LONGEST_WAIT`.
     """
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
-        if retry_after is not None and retry_after < timedelta(0):
-            raise ValueError(f"retry_after must not be negative, not {retry_after!r}")
-        self.retry_after = retry_after
+        self.retry_after = None if retry_after is None else wait(retry_after, "retry_after")
 
 
 class DeferError(TransientError):
@@ -52,13 +57,14 @@ class DeferError(TransientError):
     Args:
         message: what it waits for.
         delay: how long to stay away.
+
+    Raises:
+        ValueError: *delay* is no timedelta from zero to `LONGEST_WAIT`.
     """
 
     def __init__(self, message: str, *, delay: timedelta) -> None:
         super().__init__(message)
-        if delay < timedelta(0):
-            raise ValueError(f"delay must not be negative, not {delay!r}")
-        self.delay = delay
+        self.delay = wait(delay, "delay")
 
 
 class LostRaceError(TransientError):
@@ -99,3 +105,19 @@ class TenantError(PermanentError):
 
 class DeclarationError(PermanentError):
     """An exchange, function, schedule, queue name or rule is declared wrongly."""
+
+
+def wait(value: object, name: str) -> timedelta:
+    """Check that *value*, which is called *name*, can be waited.
+
+    Raises:
+        ValueError: it is no timedelta from zero to `LONGEST_WAIT`.
+    """
+    if not is_wait(value):
+        raise ValueError(f"{name} must be a timedelta from 0 to {LONGEST_WAIT.days} days, not {value!r}")
+    return value
+
+
+def is_wait(value: object) -> TypeGuard[timedelta]:
+    """Whether *value* can be waited: a timedelta from zero to `LONGEST_WAIT`."""
+    return isinstance(value, timedelta) and timedelta(0) <= value <= LONGEST_WAIT

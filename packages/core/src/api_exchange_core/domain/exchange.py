@@ -8,6 +8,7 @@ from functools import cached_property
 
 from typing_extensions import override
 
+from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.errors import DeclarationError
 from api_exchange_core.domain.names import (
     FunctionName,
@@ -46,6 +47,10 @@ class Function:
     sends_to: tuple[QueueName, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.retry, RetryPolicy):
+            raise DeclarationError(
+                f"function {self.name!r}: {self.retry!r} is no retry policy: use RetryPolicy(max_attempts=5)"
+            )
         if type(self.concurrency) is not int or not 1 <= self.concurrency <= MAX_CONCURRENCY:
             raise DeclarationError(
                 f"function {self.name!r}: concurrency is a whole number from 1 to {MAX_CONCURRENCY}, "
@@ -95,7 +100,7 @@ class Exchange:
             a time of retrieval, say. They are forwarded, and left out of the content hash.
 
     Raises:
-        DeclarationError: a name that is not portable, or one used twice.
+        DeclarationError: a name that is not portable, or a pointer that is none.
         TenantError: an invalid tenant id.
     """
 
@@ -107,8 +112,10 @@ class Exchange:
         volatile_fields: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.name = function_name(name)
+        if isinstance(tenants, str):
+            raise DeclarationError(f"tenants of {name!r} are a list, not one text: pass [{tenants!r}]")
         self.tenants: tuple[TenantId, ...] = tuple(dict.fromkeys(tenant_id(tenant) for tenant in tenants))
-        self.volatile_fields = {} if volatile_fields is None else dict(volatile_fields)
+        self.volatile_fields = ContentHasher(volatile=volatile_fields or {}).volatile
         self._functions: dict[str, Function] = {}
 
     @override

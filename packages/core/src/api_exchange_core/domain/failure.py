@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from api_exchange_core.domain.delivery import Defer, Retry
-from api_exchange_core.domain.errors import DeferError, PermanentError, RetryableError
+from api_exchange_core.domain.errors import (
+    DeferError,
+    PermanentError,
+    RetryableError,
+    TransientError,
+    is_wait,
+    wait,
+)
 from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.domain.retry import RetryPolicy
 
@@ -41,23 +48,27 @@ class Problem:
         """What *error* says, raised in *function*."""
         return cls(
             code=type(error).__name__,
-            reason=_shortened(str(error)),
+            reason=_shortened(_text(error)),
             fingerprint=_fingerprint(function, *_origin(error)),
             permanent=isinstance(error, PermanentError),
-            retry_after=error.retry_after if isinstance(error, RetryableError) else None,
-            defer=error.delay if isinstance(error, DeferError) else None,
+            retry_after=_wait_of(error, "retry_after") if isinstance(error, RetryableError) else None,
+            defer=_wait_of(error, "delay") if isinstance(error, DeferError) else None,
         )
 
     @classmethod
     def of_result(cls, result: ProcessingResult, *, function: str) -> Problem:
-        """What a result that is no success says."""
+        """What a result that is no success says.
+
+        Raises:
+            ValueError: its `retry_after` cannot be waited.
+        """
         code = result.code if result.code is not None else "ProcessingFailed"
         return cls(
             code=_shortened(code)[:100],
             reason=_shortened(result.error if result.error is not None else ""),
             fingerprint=_fingerprint(function, code),
             permanent=not result.can_retry,
-            retry_after=result.retry_after,
+            retry_after=None if result.retry_after is None else wait(result.retry_after, "retry_after"),
         )
 
 
@@ -97,6 +108,19 @@ def decide(
     if problem.retry_after is not None:
         return Retry(problem.retry_after)
     return Retry(policy.delay(attempt, random=random))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - anybody's __str__; the message it belongs to must be settled all the same
+        return "(its text cannot be made)"
+
+
+def _wait_of(error: TransientError, name: str) -> timedelta | None:
+    """The wait that *error* asks for; None if a subclass has not set it, or to what cannot be waited."""
+    asked = getattr(error, name, None)
+    return asked if is_wait(asked) else None
 
 
 def _origin(error: BaseException) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from api_exchange_core.domain.entity import EntityReference
 from api_exchange_core.domain.errors import InvalidMessageError
 from api_exchange_core.domain.json_value import JsonValue
-from api_exchange_core.domain.names import MAX_IDENTIFIER, MessageId, TenantId, tenant_id
+from api_exchange_core.domain.names import MAX_COUNT, MAX_IDENTIFIER, MessageId, TenantId, tenant_id
 from api_exchange_core.domain.payload_model import validated
 
 MESSAGE_TYPE = "api-exchange.message"
@@ -60,9 +60,9 @@ class Message:
             _check_text(self.causation_id, "causation_id")
         if self.time.utcoffset() != timedelta(0):
             raise InvalidMessageError(f"a message's time is aware and in UTC, not {self.time!r}")
-        if isinstance(self.attempt, bool) or not isinstance(self.attempt, int) or self.attempt < 1:
+        if type(self.attempt) is not int or not 1 <= self.attempt <= MAX_COUNT:
             raise InvalidMessageError(
-                f"a message's attempt is a whole number from 1 on, not {self.attempt!r}"
+                f"a message's attempt is a whole number from 1 to {MAX_COUNT:,}, not {self.attempt!r}"
             )
         if self.entity is not None and self.entity.tenant_id != self.tenant_id:
             raise InvalidMessageError(

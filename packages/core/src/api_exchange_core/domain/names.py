@@ -23,6 +23,9 @@ MAX_QUEUE_NAME = 63 - len(DEAD_LETTER_SUFFIX)
 MAX_IDENTIFIER = 255
 """Longest external id, canonical type, source or message id, in characters; columns are as wide."""
 
+MAX_COUNT = 2**31 - 1
+"""Largest attempt or version; columns are as wide."""
+
 _PORTABLE = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 

@@ -52,16 +52,16 @@ class QueueOutputHandler(OutputHandler):
         ordering_key: str | None = None,
         properties: Mapping[str, str] | None = None,
     ) -> None:
-        if not timedelta(0) <= delay <= MAX_DELAY:
+        if not isinstance(delay, timedelta) or not timedelta(0) <= delay <= MAX_DELAY:
             raise DeclarationError(
-                f"output to {queue!r}: delay must be between 0 and {MAX_DELAY}, not {delay!r}"
+                f"output to {queue!r}: delay must be a timedelta from 0 to {MAX_DELAY}, not {delay!r}"
             )
-        if ordering_key is not None and not 0 < len(ordering_key) <= 128:
-            raise DeclarationError(f"output to {queue!r}: an ordering key has 1 to 128 characters")
-        if properties is not None and len(properties) > _MAX_PROPERTIES:
+        if ordering_key is not None and not (_is_text(ordering_key) and 0 < len(ordering_key) <= 128):
             raise DeclarationError(
-                f"output to {queue!r}: at most {_MAX_PROPERTIES} properties, not {len(properties)}"
+                f"output to {queue!r}: an ordering key is a text of 1 to 128 printable characters"
             )
+        if properties is not None:
+            _check_properties(queue, properties)
         object.__setattr__(self, "queue", queue_name(queue))
         object.__setattr__(self, "delay", delay)
         object.__setattr__(self, "ordering_key", ordering_key)
@@ -110,3 +110,18 @@ class OutputMessage:
     entity: EntityReference | None = None
     type: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def _check_properties(queue: str, properties: Mapping[str, str]) -> None:
+    if len(properties) > _MAX_PROPERTIES:
+        raise DeclarationError(
+            f"output to {queue!r}: at most {_MAX_PROPERTIES} properties, not {len(properties)}"
+        )
+    wrong = [name for name, value in properties.items() if not (_is_text(name) and _is_text(value))]
+    if wrong:
+        raise DeclarationError(f"output to {queue!r}: properties are printable texts, and {wrong!r} are not")
+
+
+def _is_text(value: object) -> bool:
+    """Whether every store and broker takes *value* as a text: no NUL, no lone surrogate."""
+    return isinstance(value, str) and value.isprintable()

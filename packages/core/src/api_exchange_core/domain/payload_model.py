@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast, get_origin
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic.errors import PydanticUserError
 
 from api_exchange_core.domain.errors import DeclarationError, InvalidPayloadError
 
@@ -72,7 +72,7 @@ def type_name(model: object) -> str:
 def _adapter(model: object) -> TypeAdapter[object]:
     try:
         return TypeAdapter(cast("type[object]", model))
-    except PydanticSchemaGenerationError:
+    except PydanticUserError:
         raise DeclarationError(
             f"pydantic cannot validate {type_name(model)}; use a pydantic model, a dataclass or a JSON type"
         ) from None

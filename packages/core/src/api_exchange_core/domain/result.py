@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Self
 
 from api_exchange_core.domain.entity import EntityReference
+from api_exchange_core.domain.errors import wait
 from api_exchange_core.domain.json_value import json_value
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.output import OutputHandler, OutputMessage
@@ -51,7 +52,12 @@ class ProcessingResult:
             code: a short stable name of the failure, for grouping.
             can_retry: False dead-letters the message at once.
             retry_after: the least wait before the next attempt; wins over the function's backoff.
+
+        Raises:
+            ValueError: *retry_after* is no timedelta from zero to a year.
         """
+        if retry_after is not None:
+            wait(retry_after, "retry_after")
         return cls(success=False, error=error, code=code, can_retry=can_retry, retry_after=retry_after)
 
     def add_entity_created(self, entity_id: str) -> None:

@@ -30,9 +30,7 @@ def http_app(functions: Sequence[Function], accept: AcceptRequest, *, bell: Bell
     """
     routes = [Route("/healthz", _healthz, methods=["GET"])]
     routes += [
-        Route(
-            function.trigger.path, _endpoint(function, accept, bell), methods=list(function.trigger.methods)
-        )
+        _route(function, function.trigger, accept, bell)
         for function in functions
         if isinstance(function.trigger, HttpTrigger)
     ]
@@ -47,12 +45,18 @@ def http_app(functions: Sequence[Function], accept: AcceptRequest, *, bell: Bell
     )
 
 
+def _route(function: Function, trigger: HttpTrigger, accept: AcceptRequest, bell: Bell) -> Route:
+    route = Route(trigger.path, _endpoint(function, accept, bell))
+    route.methods = set(trigger.methods)  # Route itself adds HEAD to GET, and HEAD would store a message
+    return route
+
+
 def _endpoint(
     function: Function, accept: AcceptRequest, bell: Bell
 ) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def endpoint(request: HttpRequest) -> Response:
         handed_over = Request(
-            headers={name.lower(): value for name, value in request.headers.items()},
+            headers={name: ", ".join(request.headers.getlist(name)) for name in request.headers},
             query=dict(request.query_params),
             body=await _body(request),
         )

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from api_exchange_core.application.accept_request import AcceptRequest
+from api_exchange_core.application.call import loggable
 from api_exchange_core.application.call_runner import CallRunner
 from api_exchange_core.application.outbox_relay import OutboxRelay
 from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.tick import FanOutTick
-from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.domain.names import FunctionName
 from api_exchange_core.domain.trigger import HttpTrigger, TimerTrigger
@@ -149,8 +149,8 @@ class Runner:
             try:
                 while self.relay.sweep() == self.relay.batch and not self._stop.is_set():
                     pass
-            except TransientError as error:
-                self.observer.event("relay.error", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - the last frame we own: without its thread nothing is relayed
+                self.observer.event("relay.error", **loggable(error))
 
     def _in_thread(self, name: str, run: Callable[[], None]) -> None:
         thread = threading.Thread(target=run, name=name)

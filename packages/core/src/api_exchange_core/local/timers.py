@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from api_exchange_core.application.call import loggable
 from api_exchange_core.application.tick import FanOutTick
-from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.trigger import TimerTrigger
 from api_exchange_core.local.bell import Bell
@@ -47,8 +47,8 @@ class Timers:
     def _fire(self, function: Function, scheduled_at: datetime) -> bool:
         try:
             self.fan_out.fan_out(function, scheduled_at)
-        except TransientError as error:
-            self.observer.event("timer.error", function=function.name, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - the last frame we own: without its thread no timer fires any more
+            self.observer.event("timer.error", function=function.name, **loggable(error))
             self.bell.wait(self.bell.rings, at_most=_LONGEST_SLEEP)
             return False
         self.bell.ring()

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from api_exchange_core.application.call import loggable
 from api_exchange_core.application.processor_handler import ProcessorHandler
-from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.ports.message_consumer import MessageConsumer
@@ -24,7 +24,7 @@ class WorkerLimits:
         visibility: how long a received message is kept from other workers.
         patience: a batch whose processors take longer is committed as far as it has come, and the rest given back.
         poll: how often an idle worker looks for messages of other processes.
-        after_error: the wait after the database could not be reached.
+        after_error: the wait after an error that ended a round, such as a database that could not be reached.
     """
 
     batch: int = 100
@@ -52,8 +52,8 @@ class Worker:
             heard = self.bell.rings
             try:
                 worked = self.work_once()
-            except TransientError as error:
-                self.observer.event("worker.error", function=self.function.name, reason=str(error))
+            except Exception as error:  # noqa: BLE001 - the last frame we own: without its thread a queue is served no more
+                self.observer.event("worker.error", function=self.function.name, **loggable(error))
                 self.bell.wait(self.bell.rings, at_most=self.limits.after_error)
                 continue
             if worked:

@@ -38,7 +38,7 @@ class LocalFileSink(FileSink):
             raise PermanentError(f"output file {name!r}: lines {broken} hold a line break")
         path = self._path(tenant_id, name)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(path.parent)
             with self._lock, _locked(path) as descriptor:
                 _cut_unfinished_line(descriptor)
                 _write(descriptor, b"".join(line + b"\n" for line in lines))
@@ -51,6 +51,13 @@ class LocalFileSink(FileSink):
         if folder.parent != self.root.resolve() or not path.is_relative_to(folder) or path == folder:
             raise PermanentError(f"output file {name!r} would leave the folder of tenant {tenant_id!r}")
         return path
+
+
+def _make_folder(folder: Path) -> None:
+    """Make *folder* and those above it. `Path.mkdir` gives its mode to the last one only."""
+    missing = [folder, *folder.parents]
+    for one in reversed([one for one in missing if not one.exists()]):
+        one.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 
 import orjson
@@ -88,11 +89,18 @@ class StructlogObserver(Observer):
         if problem is not None:
             facts |= {"error": problem.code, "fingerprint": problem.fingerprint}
         tell = self.log.info if summary.outcome in _QUIET else self.log.warning
-        tell("message.handled", **{name: value for name, value in facts.items() if value is not None})
+        _tell(tell, "message.handled", facts)
 
     @override
     def event(self, name: str, **facts: str | float | None) -> None:
-        self.log.warning(name, **{name: value for name, value in facts.items() if value is not None})
+        _tell(self.log.warning, name, facts)
+
+
+def _tell(tell: Callable[..., object], name: str, facts: Mapping[str, object]) -> None:
+    # A line that cannot be written (standard error is a pipe that nobody reads any more) is lost: there is nowhere
+    # left to tell of it, and the work that it tells of is done.
+    with suppress(Exception):
+        tell(name, **{fact: value for fact, value in facts.items() if value is not None})
 
 
 def _dumps(event: dict[str, object], **_: object) -> str:

@@ -40,7 +40,8 @@ def run(
 ) -> None:
     """Run an exchange on this machine: queues, timers and HTTP, until Ctrl-C or SIGTERM.
 
-    What is in hand then is finished, and what has not begun is given back. The database is brought up to date first.
+    What is in hand then is finished, and what has not begun is given back; a second signal ends it at once, and what
+    was in hand is delivered again. The database is brought up to date first.
     """
     from api_exchange_core.adapters.telemetry.observer import configure_logging
     from api_exchange_core.cli.loading import load_exchange
@@ -72,6 +73,9 @@ def _stop_signal() -> threading.Event:
 
     def handle(_: int, __: FrameType | None) -> None:
         stop.set()
+        # The second one ends the process: a processor that hangs would never let it stop.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
