@@ -83,9 +83,7 @@ def main() -> None:
 def play(database_url: str, folder: Path, console: Console) -> Story:
     """Run the three acts over the database at *database_url*."""
     with VendorApi() as vendor:
-        console.print(
-            f"A shop's API answers at {vendor.url}: OAuth2, 500 orders a page, one account a tenant."
-        )
+        console.print(f"The shop's API answers at {vendor.url}: OAuth2, 500 orders a page.")
         tally = Tally()
         parts = _parts(vendor)
         exchange = declare(parts)
