@@ -56,7 +56,7 @@ class DeadLetter:
     """
 
     letter: bytes = field(repr=False)
-    reason: str
+    reason: str = field(repr=False)
 
 
 Disposition = Complete | Retry | Defer | DeadLetter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from api_exchange_core.domain.delivery import Defer, Retry
@@ -37,7 +37,7 @@ class Problem:
     """
 
     code: str
-    reason: str
+    reason: str = field(repr=False)
     fingerprint: str
     permanent: bool = False
     retry_after: timedelta | None = None
@@ -79,7 +79,7 @@ class Failure:
     function: str
     queue: str
     code: str
-    reason: str
+    reason: str = field(repr=False)
     fingerprint: str
     attempts: int
     failed_at: datetime

@@ -42,7 +42,7 @@ class QueueOutputHandler(OutputHandler):
     queue: QueueName
     delay: timedelta = timedelta(0)
     ordering_key: str | None = None
-    properties: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ class Outgoing:
     body: bytes = field(repr=False)
     delay: timedelta = timedelta(0)
     ordering_key: str | None = None
-    properties: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class MessagePublisher(Protocol):
