@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from json import dumps
 
 import orjson
 import structlog
@@ -104,4 +105,7 @@ def _tell(tell: Callable[..., object], name: str, facts: Mapping[str, object]) -
 
 
 def _dumps(event: dict[str, object], **_: object) -> str:
-    return orjson.dumps(event, default=str).decode()
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # lone surrogates and integers beyond 64 bits
+        return dumps(event, default=str)
