@@ -17,6 +17,8 @@ from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer
 
+_CLOSE_SECONDS = 5.0
+
 Begin = Callable[[Incoming], Call]
 """Makes the call of one message, at the moment when it begins."""
 
@@ -32,6 +34,7 @@ class CallRunner:
     clock: Clock
     observer: Observer
     _loop: asyncio.AbstractEventLoop | None = None
+    _thread: threading.Thread | None = None
     _starting: threading.Lock = field(default_factory=threading.Lock)
 
     def run(
@@ -57,11 +60,12 @@ class CallRunner:
         return [call for call in ran if call is not None]
 
     def close(self) -> None:
-        """Stop the event loop, if there is one."""
+        """Stop the event loop, if there is one, and wait for its thread to end."""
         with self._starting:
-            if self._loop is not None:
+            if self._loop is not None and self._thread is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)
-                self._loop = None
+                self._thread.join(_CLOSE_SECONDS)
+                self._loop = self._thread = None
 
     def _run_here(self, call: Call) -> Call:
         with call.running(self.clock, self.observer):
@@ -115,9 +119,10 @@ class CallRunner:
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(
+                self._thread = threading.Thread(
                     target=_serve, args=(self._loop,), name="api-exchange-async", daemon=True
-                ).start()
+                )
+                self._thread.start()
             return self._loop
 
 
