@@ -71,8 +71,10 @@ def _sqlite_translation(name: str, error: DBAPIError) -> ExchangeError:
 
 def _postgres_translation(state: str | None, error: DBAPIError) -> ExchangeError:
     kind = type(error.orig).__name__
-    if state is None:  # no server said this, but psycopg or libpq, whose texts quote no values
-        said = f"psycopg: {kind}: {error.orig}"
+    if (
+        state is None
+    ):  # no server said this, but psycopg or libpq, whose texts quote no values and have many lines
+        said = f"psycopg: {kind}: {' '.join(str(error.orig).split())}"
         if isinstance(error, DataError):
             return PermanentError(said)
         return TransientError(

@@ -19,6 +19,8 @@ def upgrade(*, database_url: DatabaseUrl = None) -> None:
     from api_exchange_core.cli.settings import settings_with
 
     engine = create_engine_for(settings_with(database_url=database_url).database_url.get_secret_value())
-    migrate.upgrade(engine)
-    typer.echo(f"the schema is at {migrate.current(engine)}")
-    engine.dispose()
+    try:
+        migrate.upgrade(engine)
+        typer.echo(f"the schema is at {migrate.current(engine)}")
+    finally:
+        engine.dispose()

@@ -33,7 +33,10 @@ def issue(
 
     container = prepared_container(load_exchange(target), settings_with(database_url=database_url))
     key = f"axk_{secrets.token_urlsafe(32)}"
-    container.tenants().add_api_key(
-        tenant_id(tenant), key_hash=api_key_hash(key), now=container.clock().now()
-    )
+    try:
+        container.tenants().add_api_key(
+            tenant_id(tenant), key_hash=api_key_hash(key), now=container.clock().now()
+        )
+    finally:
+        container.engine().dispose()
     typer.echo(key)
