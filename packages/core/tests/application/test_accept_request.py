@@ -32,7 +32,13 @@ from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.local.http_app import http_app
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
-from api_exchange_testing import InMemoryQueue, InMemoryTenantDirectory, SeededRandomness, VirtualClock
+from api_exchange_testing import (
+    InMemoryQueue,
+    InMemoryTenantDirectory,
+    RecordingObserver,
+    SeededRandomness,
+    VirtualClock,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 INTAKE = QueueName("intake")
@@ -64,6 +70,7 @@ class Door:
         self.intake = exchange.http("intake", "/orders", Take, tenant=TenantFromApiKey(header="X-API-Key"))
         self.inner = exchange.queue("inner", "inner", Take)
         clock = VirtualClock(NOW)
+        self.observer = RecordingObserver()
         self.queue = InMemoryQueue(clock)
         tenants = InMemoryTenantDirectory()
         for tenant in (TenantId("customer-a"), TenantId("customer-b")):
@@ -79,7 +86,7 @@ class Door:
 
     def post(self) -> httpx.Response:
         """A request through the HTTP application."""
-        app = http_app([self.intake], self.accept, bell=Bell())
+        app = http_app([self.intake], self.accept, bell=Bell(), observer=self.observer)
 
         async def post() -> httpx.Response:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -169,7 +176,10 @@ def test_a_request_that_could_not_be_stored_is_to_be_sent_again() -> None:
 
 
 def test_an_error_of_ours_is_a_problem_that_quotes_nothing_of_it() -> None:
-    answer = Door(Breaks(ValueError("hunter2"))).post()
+    door = Door(Breaks(ValueError("hunter2")))
+    answer = door.post()
+    assert [event.name for event in door.observer.events] == ["http.error"]
+    assert "hunter2" not in repr(door.observer.events)
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "not stored" in answer.json()["detail"]
     assert "hunter2" not in answer.text

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
@@ -595,6 +595,29 @@ def test_a_conflict_and_a_stale_change_write_nothing_and_are_not_forwarded() -> 
         PersistOutcome.UPDATED,
     ]
     assert [m.payload for m in harness.queue("outbox")] == [{"n": 1}, {"n": 4}]
+
+
+def test_a_late_change_is_stale_even_if_the_newer_one_changed_nothing() -> None:
+    outcomes: list[PersistOutcome] = []
+
+    def step(message: Message, context: ProcessorContext) -> ProcessingResult:
+        n, source_version = cast("list[int]", message.payload)
+        entity = context.persist_entity(
+            external_id="1", canonical_type="order", source="shop", data=n, source_version=source_version
+        )
+        outcomes.append(entity.outcome)
+        return sent_on("outbox")
+
+    harness = harness_of(Does(step))
+    for change in ([1, 5], [1, 7], [2, 6], [3, 8]):
+        harness.send("inbox", change, tenant="customer-a")
+        harness.run()
+    assert outcomes == [
+        PersistOutcome.CREATED,
+        PersistOutcome.UNCHANGED,
+        PersistOutcome.STALE,
+        PersistOutcome.UPDATED,
+    ]
 
 
 # Side by side

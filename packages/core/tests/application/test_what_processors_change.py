@@ -62,6 +62,25 @@ def harness_of(processor: ProcessorInterface, **options: Any) -> Harness:
     return Harness(exchange)
 
 
+class Scribbles(ProcessorInterface):
+    """Writes into the payload, persists nothing, and forwards what came in."""
+
+    @override
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+        payload: Any = message.payload
+        payload["scribble"] = float("nan")
+        result = ProcessingResult.create_success()
+        result.add_output_handler(QueueOutputHandler("outbox"))
+        return result
+
+
+def test_what_came_in_is_forwarded_as_it_came_in() -> None:
+    harness = harness_of(Scribbles())
+    harness.send("inbox", {"id": "1"})
+    harness.run()
+    assert [message.payload for message in harness.queue("outbox")] == [{"id": "1"}]
+
+
 @pytest.mark.parametrize("instead", [2, object(), float("nan")])
 def test_a_dead_letter_is_the_message_as_it_was_received(instead: object) -> None:
     harness = harness_of(TakesApart(instead), retry=RetryPolicy.never())

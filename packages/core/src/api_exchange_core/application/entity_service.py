@@ -99,10 +99,15 @@ class EntityService:
     def _write(self, intentions: Intentions, *, lock: bool) -> Persisted:
         (change,) = intentions.changes
         with self.units.begin(intentions.tenant_id) as unit:
-            versioning = Versioning(unit.entities.heads([change.id], lock=lock), intentions.now)
+            counted = change.source_version is not None
+            versioning = Versioning(unit.entities.heads([change.id], lock=lock or counted), intentions.now)
             persisted = versioning.apply(change)
-            if persisted.outcome.wrote_version:
-                version = new_version(persisted, hasher=self.hasher, now=intentions.now, message=None)
-                unit.entities.write(versioning.writes, [version])
+            if versioning.writes:
+                versions = (
+                    [new_version(persisted, hasher=self.hasher, now=intentions.now, message=None)]
+                    if persisted.outcome.wrote_version
+                    else []
+                )
+                unit.entities.write(versioning.writes, versions)
                 unit.commit()
         return persisted

@@ -113,7 +113,11 @@ class Flush:
         ids = sorted({change.id for call in calls for change in call.intentions.changes})
         if not ids:
             return [[] for _ in calls]
-        versioning = Versioning(store.heads(ids, lock=lock), self.clock.now())
+        # A source's counter can move without a version being made, which the version alone would not show.
+        counted = any(
+            change.source_version is not None for call in calls for change in call.intentions.changes
+        )
+        versioning = Versioning(store.heads(ids, lock=lock or counted), self.clock.now())
         settled = []
         for call in calls:
             persisted = [versioning.apply(change) for change in call.intentions.changes]
@@ -125,7 +129,7 @@ class Flush:
             for one in persisted
             if one.outcome.wrote_version
         ]
-        if versions:
+        if versioning.writes:
             store.write(versioning.writes, versions)
         return settled
 

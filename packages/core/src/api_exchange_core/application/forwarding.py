@@ -122,4 +122,5 @@ def _outputs(call: Call, persisted: Sequence[Persisted]) -> Iterator[_Output]:
             if one.is_forwarded:
                 yield _Output(one.change.content, one.reference, one.change.key.canonical_type)
     else:
-        yield _Output(to_json(message.payload), message.entity, message.type)
+        # As it was received: the processor may have changed the payload that it was handed.
+        yield _Output(to_json(call.incoming.as_received.payload), message.entity, message.type)

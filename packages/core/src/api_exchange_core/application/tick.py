@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from api_exchange_core.domain.envelope import encode
 from api_exchange_core.domain.exchange import Function
@@ -31,7 +31,7 @@ class FanOutTick:
     clock: Clock
 
     def fan_out(self, function: Function, scheduled_at: datetime) -> Sequence[TenantId]:
-        """Send the tick of *function* that was scheduled for *scheduled_at* (aware, UTC).
+        """Send the tick of *function* that was scheduled for *scheduled_at* (aware; the instant counts).
 
         Returns:
             The tenants that were sent one.
@@ -39,8 +39,9 @@ class FanOutTick:
         Raises:
             TransientError: some may not have been sent; fanning the tick out again is safe.
         """
+        moment = scheduled_at.astimezone(UTC)
         tenants = [tenant.id for tenant in self.tenants.all() if tenant.enabled]
-        self.publisher.publish([self._tick(function, tenant_id, scheduled_at) for tenant_id in tenants])
+        self.publisher.publish([self._tick(function, tenant_id, moment) for tenant_id in tenants])
         return tenants
 
     def _tick(self, function: Function, tenant_id: TenantId, scheduled_at: datetime) -> Outgoing:

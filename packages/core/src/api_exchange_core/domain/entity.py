@@ -158,6 +158,12 @@ class EntityChange:
             updated_at=now,
         )
 
+    def is_newer_than(self, head: EntityHead) -> bool:
+        """Whether the source has counted on since *head*."""
+        return self.source_version is not None and (
+            head.source_version is None or self.source_version > head.source_version
+        )
+
     def _is_older_than(self, head: EntityHead) -> bool:
         return (
             self.source_version is not None

@@ -11,6 +11,9 @@ from api_exchange_core.domain.schedule import Schedule
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
+HEALTH_PATH = "/healthz"
+"""Answered by the server itself."""
+
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*)?")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -61,6 +64,8 @@ class HttpTrigger:
             raise DeclarationError(
                 f"{self.path!r} is no HTTP path: begin with '/', and use letters, digits, '.', '_', '~', '-'"
             )
+        if self.path == HEALTH_PATH:
+            raise DeclarationError(f"{HEALTH_PATH!r} is answered by the server itself: choose another path")
         unknown = [method for method in self.methods if method not in METHODS]
         if unknown or not self.methods:
             raise DeclarationError(

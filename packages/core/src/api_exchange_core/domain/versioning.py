@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from api_exchange_core.domain.entity import EntityChange, EntityHead, Persisted
+from api_exchange_core.domain.entity import EntityChange, EntityHead, Persisted, PersistOutcome
 from api_exchange_core.domain.names import EntityId
 
 
@@ -42,6 +42,9 @@ class Versioning:
         outcome = change.outcome_on(head)
         if outcome.wrote_version:
             head = self._heads[change.id] = change.applied_to(head, now=self.now)
+        elif outcome is PersistOutcome.UNCHANGED and head is not None and change.is_newer_than(head):
+            # No version, but what the source sends later must not be older than this.
+            head = self._heads[change.id] = replace(head, source_version=change.source_version)
         return Persisted(change, outcome, 0 if head is None else head.version)
 
     @property

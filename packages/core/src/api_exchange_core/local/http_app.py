@@ -14,21 +14,25 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api_exchange_core.application.accept_request import AcceptRequest, Refusal, Request, RequestRefusedError
+from api_exchange_core.application.call import loggable
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
-from api_exchange_core.domain.trigger import HttpTrigger
+from api_exchange_core.domain.trigger import HEALTH_PATH, HttpTrigger
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.ports.observer import Observer
 
 _RETRY_SECONDS = 5
 
 
-def http_app(functions: Sequence[Function], accept: AcceptRequest, *, bell: Bell) -> Starlette:
+def http_app(
+    functions: Sequence[Function], accept: AcceptRequest, *, bell: Bell, observer: Observer
+) -> Starlette:
     """Serve *functions*: 202 with the message's ids once a request is stored, problem+json (RFC 9457) otherwise.
 
     ``GET /healthz`` answers 200 while the process serves.
     """
-    routes = [Route("/healthz", _healthz, methods=["GET"])]
+    routes = [Route(HEALTH_PATH, _healthz, methods=["GET"])]
     routes += [
         _route(function, function.trigger, accept, bell)
         for function in functions
@@ -40,7 +44,7 @@ def http_app(functions: Sequence[Function], accept: AcceptRequest, *, bell: Bell
             RequestRefusedError: _refused,
             TransientError: _unavailable,
             HTTPException: _http_error,
-            Exception: _failed,
+            Exception: _failing(observer),
         },
     )
 
@@ -108,10 +112,14 @@ async def _http_error(_: HttpRequest, error: Exception) -> Response:
     return _problem(error.status_code, error.detail, dict(error.headers or {}))
 
 
-async def _failed(_: HttpRequest, __: Exception) -> Response:
-    return _problem(
-        500, "the request could not be taken in because of an error of ours; it was not stored", {}
-    )
+def _failing(observer: Observer) -> Callable[[HttpRequest, Exception], Awaitable[Response]]:
+    async def failed(_: HttpRequest, error: Exception) -> Response:
+        observer.event("http.error", **loggable(error))
+        return _problem(
+            500, "the request could not be taken in because of an error of ours; it was not stored", {}
+        )
+
+    return failed
 
 
 def _problem(status: int, detail: str, headers: dict[str, str]) -> Response:

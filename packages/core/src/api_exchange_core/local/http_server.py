@@ -13,6 +13,7 @@ from api_exchange_core.application.accept_request import AcceptRequest
 from api_exchange_core.domain.errors import DeclarationError, TransientError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.ports.observer import Observer
 
 if TYPE_CHECKING:
     import uvicorn
@@ -29,6 +30,7 @@ class HttpServer:
         functions: those with an HTTP trigger.
         accept: takes in their requests.
         bell: rung when a request was stored.
+        observer: hears of requests that failed because of an error of ours.
         host: address to bind.
         port: 0 picks a free one; `port` tells which once started.
     """
@@ -36,6 +38,7 @@ class HttpServer:
     functions: Sequence[Function]
     accept: AcceptRequest
     bell: Bell
+    observer: Observer
     host: str
     port: int
     _server: uvicorn.Server | None = None
@@ -53,10 +56,11 @@ class HttpServer:
         from api_exchange_core.local.http_app import http_app
 
         listener = self._bound()
-        app = http_app(self.functions, self.accept, bell=self.bell)
+        app = http_app(self.functions, self.accept, bell=self.bell, observer=self.observer)
         config = uvicorn.Config(
             app,
             log_config=None,
+            log_level="critical",  # its error lines would hold the texts of anybody's errors; the observer is told
             access_log=False,
             lifespan="off",
             server_header=False,

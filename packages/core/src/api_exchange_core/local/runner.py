@@ -74,7 +74,7 @@ class Runner:
             function.processor  # noqa: B018 - made here, so that a wrong declaration stops the start
         served = [function for function in functions if isinstance(function.trigger, HttpTrigger)]
         if served:
-            self._http = HttpServer(served, self.accept, self.bell, self.host, self.port)
+            self._http = HttpServer(served, self.accept, self.bell, self.observer, self.host, self.port)
             self._http.start()
         for worker in (self._worker(function.name) for function in functions):
             self._in_thread(worker.function.name, worker.run)

@@ -14,9 +14,11 @@ class FileSink(Protocol):
 
     @abstractmethod
     def append(self, tenant_id: TenantId, name: str, lines: Sequence[bytes]) -> None:
-        """Append *lines*, which hold no line break; readers see whole lines only, in order.
+        """Append *lines*, which hold no line break.
 
-        Durable when this returns. Called again with the same lines it appends them again.
+        What stands before the last line break of a file are whole lines, in order, at any moment; a reader leaves
+        what comes after it to later. Durable when this returns. Called again with the same lines it appends them
+        again.
 
         Raises:
             TransientError: nothing, or a part that the next call repairs, was written.

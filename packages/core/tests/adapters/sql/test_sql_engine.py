@@ -31,6 +31,7 @@ SECRET = "s3cr3t"
         ("sqlite:///:memory:", "sqlite:///FILE"),
         (f"postgresql//u:{SECRET}@h", "percent-encoded"),
         (f"postgresql://u:{SECRET}@h:port/n", "percent-encoded"),
+        (f"postgresql://u:p@{SECRET}@127.0.0.1/n", "percent-encoded"),
     ],
 )
 def test_a_url_that_will_not_do_is_refused_without_showing_its_password(url: str, says: str) -> None:

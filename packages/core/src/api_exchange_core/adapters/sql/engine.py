@@ -74,9 +74,16 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def _parsed(url: str) -> URL:
     try:
-        return make_url(url)
+        parsed = make_url(url)
     except (ArgumentError, ValueError):
         # Their messages repeat the URL or parts of it, and so perhaps the password.
-        raise DeclarationError(
-            f"the database URL cannot be read: {_HOW}, with special characters in the password percent-encoded"
-        ) from None
+        raise _unreadable() from None
+    if "@" in (parsed.host or ""):  # what stands before it belongs to the password
+        raise _unreadable()
+    return parsed
+
+
+def _unreadable() -> DeclarationError:
+    return DeclarationError(
+        f"the database URL cannot be read: {_HOW}, with special characters in the password percent-encoded"
+    )
