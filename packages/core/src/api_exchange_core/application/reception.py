@@ -18,6 +18,9 @@ from api_exchange_core.ports.observer import Observer, Outcome
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
 _WAIT_FOR_NEWER_READER = timedelta(minutes=5)
+_RUNS_ALONE = 3
+"""How often a message is still run that has used up its attempts without any having come to an end."""
+
 WAIT_FOR_STORE = Defer(timedelta(seconds=5))
 """How a delivery ends that could not be looked at, or not be committed, since the store is out of reach."""
 
@@ -64,6 +67,7 @@ class Reception:
             return self.failures.unreadable(function, delivery, error)
         incoming = Incoming(delivery, message)
         try:
+            _refuse_endless(function, incoming)
             self.gate.admit(message.tenant_id)
         except PermanentError as error:
             return self.failures.not_admitted(function, incoming, error)
@@ -101,4 +105,17 @@ class Reception:
     def _tell(self, function: Function, tenant_id: TenantId, error: Exception) -> None:
         self.observer.event(
             "store.unreachable", function=function.name, tenant_id=tenant_id, **loggable(error)
+        )
+
+
+def _refuse_endless(function: Function, incoming: Incoming) -> None:
+    """Return unless attempts at the message have ended its process, or outlasted their visibility, again and again.
+
+    An attempt that fails is counted and ends in a dead letter by the function's policy. Here are those that never
+    came to a failure.
+    """
+    if incoming.attempt > function.retry.max_attempts + _RUNS_ALONE:
+        raise PermanentError(
+            f"handed out {incoming.attempt} times, and no run came to an end: it ends its process, or takes longer "
+            "than a message may be in hand"
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from api_exchange_core.application.call import loggable
-from api_exchange_core.application.processor_handler import ProcessorHandler
+from api_exchange_core.application.processor_handler import GIVEN_BACK, ProcessorHandler
+from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.ports.message_consumer import MessageConsumer
@@ -73,12 +74,25 @@ class Worker:
         deliveries = self.consumer.receive(
             self.function.input_queue, max_messages=self.limits.batch, visibility=self.limits.visibility
         )
+        received = len(deliveries)
+        if suspect := self._suspect(deliveries):
+            self.consumer.settle([Settlement(one, GIVEN_BACK) for one in deliveries if one is not suspect])
+            deliveries = [suspect]
         if deliveries:
             patience = Patience(self.limits.patience, self.stopping)
             settlements = self.handler.handle(self.function, deliveries, stop=patience.is_over)
             if settlements:
                 self.consumer.settle(settlements)
-        return len(deliveries)
+        return received
+
+    def _suspect(self, deliveries: Sequence[Delivery]) -> Delivery | None:
+        """A message that has been handed out more often than it may be tried, and never came to an end.
+
+        It may be what kills the process, or only have been in hand with it. It runs alone, so that no other message
+        pays for it; should it go on like this, the door dead-letters it.
+        """
+        most = self.function.retry.max_attempts
+        return next((one for one in deliveries if one.receive_count > most), None)
 
 
 class Patience:
