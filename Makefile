@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEMBERS := packages/core packages/azure packages/aws packages/testing
 export UV_PYTHON_DOWNLOADS := never
+# Trust what the machine trusts: a company's own authority is in the system's store.
+export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test test-quick check lint types contracts bench lock build setup clean
