@@ -1,8 +1,8 @@
 """Messages a second from queue to queue through the framework, beside the same flush issued raw.
 
 One worker in one thread receives, decodes, calls, hashes, writes and acknowledges. Each message persists one new
-entity and sends one message on. The reference is `sql_flush`'s raw flush alone, in batches of 100: statements only,
-without receiving, JSON, hashing or a processor. Both databases sync to disk at each commit.
+entity and sends one message on. The reference is `sql_flush`'s raw flush alone, in batches of the same size:
+statements only, without receiving, JSON, hashing or a processor. Both databases sync to disk at each commit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import cast
 
 import psycopg
-from benchmarks.sql_flush import Flush, batch_of, raw_postgres, raw_sqlite
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
@@ -32,6 +31,7 @@ from api_exchange_core.ports.observer import Observer
 from api_exchange_testing.postgres import PostgresServer
 from benchmarks.handler import Keep, Nothing, delivery
 from benchmarks.measuring import Row, rates, show, taking_turns
+from benchmarks.sql_flush import Flush, batch_of, raw_postgres, raw_sqlite
 
 MESSAGES = 400
 ROUNDS = 7
@@ -43,21 +43,26 @@ numbers = count()
 
 
 def measure(url: str, raw: Flush) -> list[Row]:
-    """Messages a second on the database at *url*; ratios to *raw*, its raw flush."""
+    """Messages a second on the database at *url*; ratios to *raw*, its raw flush, in batches of the same size."""
     container = container_over(url)
-    engine_queue = container.queue()
 
-    def raw_work() -> Callable[[], object]:
-        batches = [batch_of(100, engine_queue) for _ in range(MESSAGES // 100)]
-        return lambda: deque(map(raw, batches), maxlen=0)
+    def raw_work(size: int) -> Callable[[], Callable[[], object]]:
+        def prepare() -> Callable[[], object]:
+            batches = [batch_of(size, container.queue()) for _ in range(MESSAGES // size)]
+            return lambda: deque(map(raw, batches), maxlen=0)
 
-    candidates = {"raw flush alone, 100": raw_work} | {
-        f"framework, batches of {size}": framework_work(container, size) for size in BATCHES
-    }
-    try:
-        return rates("raw flush alone, 100", taking_turns(candidates, rounds=ROUNDS), messages=MESSAGES)
-    finally:
-        container.engine().dispose()
+        return prepare
+
+    rows: list[Row] = []
+    for size in BATCHES:
+        reference = f"raw flush alone, batches of {size}"
+        candidates = {
+            reference: raw_work(size),
+            f"framework, batches of {size}": framework_work(container, size),
+        }
+        rows += rates(reference, taking_turns(candidates, rounds=ROUNDS), messages=MESSAGES)
+    container.engine().dispose()
+    return rows
 
 
 def container_over(url: str) -> LocalContainer:
@@ -119,7 +124,9 @@ def postgres() -> Iterator[tuple[str, Flush]]:
     with PostgresServer.start(durable=True) as server:
         url = server.create_database()
         container_over(url).engine().dispose()
-        with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string()) as connection:
+        where = make_url(url).set(drivername="postgresql").render_as_string()
+        # Unprepared, as the framework's: a plan that was made for one row would be kept for a hundred.
+        with psycopg.connect(where, prepare_threshold=None) as connection:
             yield url, raw_postgres(connection)
 
 
