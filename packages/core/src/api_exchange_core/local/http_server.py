@@ -89,6 +89,7 @@ class HttpServer:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             listener.bind((self.host, self.port))
+            listener.listen()  # or two that begin at the same moment would both have bound
         except OSError as error:
             listener.close()
             raise DeclarationError(

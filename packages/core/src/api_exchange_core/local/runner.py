@@ -145,12 +145,13 @@ class Runner:
         )
 
     def _relay_until_stopped(self) -> None:
-        while not self._stop.wait(_RELAY_EVERY.total_seconds()):
+        while not self._stop.is_set():
             try:
                 while self.relay.sweep() == self.relay.batch and not self._stop.is_set():
                     pass
             except Exception as error:  # noqa: BLE001 - the last frame we own: without its thread nothing is relayed
                 self.observer.event("relay.error", **loggable(error))
+            self._stop.wait(_RELAY_EVERY.total_seconds())
 
     def _in_thread(self, name: str, run: Callable[[], None]) -> None:
         thread = threading.Thread(target=run, name=name)
