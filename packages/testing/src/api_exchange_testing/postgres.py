@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 BINARIES_VARIABLE: Final = "API_EXCHANGE_POSTGRES_BIN"
 _STOP: Final = 30.0
-_DURABLE: Final = ("disk",)
+# Shared memory as files of the data folder: what a killed server leaves behind goes with the folder.
+_SHARED_MEMORY: Final = "dynamic_shared_memory_type=mmap"
+_DURABLE: Final = ("disk", _SHARED_MEMORY)
 _NOT_DURABLE: Final = (
-    "memory", "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=128MB"
+    "memory", _SHARED_MEMORY, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=128MB"
 )  # fmt: skip
 
 
