@@ -26,3 +26,6 @@ DatabaseUrl = Annotated[
     ),
 ]
 """Which database; for `settings.settings_with`."""
+
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.", show_default=False)]
+"""How a command answers; for `show`."""

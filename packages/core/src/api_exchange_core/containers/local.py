@@ -19,6 +19,7 @@ from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.telemetry.observer import StructlogObserver
+from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.local.runner import Runner
@@ -43,10 +44,9 @@ class LocalSettings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP functions; 0 picks a free one")
 
 
-class LocalContainer(containers.DeclarativeContainer):
-    """One machine: an SQL database that is store and queue in one, and the machine's own clock, disk and logs."""
+class LocalStore(containers.DeclarativeContainer):
+    """One machine's stores: an SQL database that is store and queue in one, and what operators do with them."""
 
-    exchange = providers.Dependency(instance_of=Exchange)
     settings = providers.Dependency(instance_of=LocalSettings)
 
     clock = providers.Singleton(SystemClock)
@@ -57,34 +57,51 @@ class LocalContainer(containers.DeclarativeContainer):
     )
     queue = providers.Singleton(SqlQueue, engine, clock)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
+    units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=True)
+
+    operations = providers.Container(
+        Operations,
+        clock=clock,
+        randomness=randomness,
+        observer=observer,
+        units=units,
+        tenants=tenants,
+        queues=queue,
+    )
+
+
+class LocalContainer(LocalStore):
+    """An exchange on one machine: its stores, the machine's own clock, disk and logs, and what runs on them."""
+
+    exchange = providers.Dependency(instance_of=Exchange)
 
     use_cases = providers.Container(
         UseCases,
         exchange=exchange,
-        clock=clock,
-        randomness=randomness,
-        observer=observer,
-        units=providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=True),
-        tenants=tenants,
-        publisher=queue,
-        files=providers.Singleton(LocalFileSink, settings.provided.output_folder),
-        outbox=providers.Singleton(SqlOutboxRelaySource, engine),
+        clock=LocalStore.clock,
+        randomness=LocalStore.randomness,
+        observer=LocalStore.observer,
+        units=LocalStore.units,
+        tenants=LocalStore.tenants,
+        publisher=LocalStore.queue,
+        files=providers.Singleton(LocalFileSink, LocalStore.settings.provided.output_folder),
+        outbox=providers.Singleton(SqlOutboxRelaySource, LocalStore.engine),
     )
     runner = providers.Singleton(
         Runner,
         exchange=exchange,
-        consumer=queue,
-        queues=queue,
+        consumer=LocalStore.queue,
+        queues=LocalStore.queue,
         handler=use_cases.handler,
         relay=use_cases.relay,
         fan_out=use_cases.fan_out,
         accept=use_cases.accept,
         calls=use_cases.calls,
-        clock=clock,
-        observer=observer,
-        host=settings.provided.host,
-        port=settings.provided.port,
-        timers=settings.provided.timers,
+        clock=LocalStore.clock,
+        observer=LocalStore.observer,
+        host=LocalStore.settings.provided.host,
+        port=LocalStore.settings.provided.port,
+        timers=LocalStore.settings.provided.timers,
     )
 
 

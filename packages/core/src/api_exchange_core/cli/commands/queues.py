@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import typer
 
-from api_exchange_core.cli.arguments import DatabaseUrl
+from api_exchange_core.cli.arguments import DatabaseUrl, Json
 
 app = typer.Typer()
 
 
 @app.command()
-def queues(*, database_url: DatabaseUrl = None) -> None:
+def queues(*, database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Say how many messages are in each queue, invisible and delayed ones included."""
-    from api_exchange_core.adapters.sql import migrate
-    from api_exchange_core.adapters.sql.engine import create_engine_for
-    from api_exchange_core.adapters.sql.queue import SqlQueue
-    from api_exchange_core.adapters.system.clock import SystemClock
-    from api_exchange_core.cli.settings import settings_with
+    from api_exchange_core.cli.opened import opened
+    from api_exchange_core.cli.show import Column, listing
 
-    engine = create_engine_for(settings_with(database_url=database_url).database_url.get_secret_value())
-    depths = SqlQueue(engine, SystemClock()).depths() if migrate.is_current(engine) else {}
-    engine.dispose()
-    width = max((len(name) for name in depths), default=0)
-    for name in sorted(depths):
-        typer.echo(f"{name:<{width}}  {depths[name]:>9,}")
-    if not depths:
-        typer.echo("no messages")
+    with opened(database_url) as store:
+        depths = store.queue().depths()
+    listing(
+        [{"queue": name, "messages": depths[name]} for name in sorted(depths)],
+        [
+            Column("queue", lambda row: str(row["queue"]), whole=True),
+            Column("messages", lambda row: f"{row['messages']:,}", right=True),
+        ],
+        json=json,
+        none="no messages",
+    )

@@ -1,0 +1,23 @@
+"""What operators do beside the functions: look, mend, administer. Also over ports alone."""
+
+from __future__ import annotations
+
+from dependency_injector import containers, providers
+
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.queue_inspector import QueueInspector
+from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.tenant_directory import TenantDirectory
+from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
+
+
+class Operations(containers.DeclarativeContainer):
+    """The use cases of the people who run an exchange. They need no exchange, only what it has left in its stores."""
+
+    clock: providers.Dependency[Clock] = providers.Dependency()
+    randomness: providers.Dependency[Randomness] = providers.Dependency()
+    observer: providers.Dependency[Observer] = providers.Dependency()
+    units: providers.Dependency[UnitOfWorkFactory] = providers.Dependency()
+    tenants: providers.Dependency[TenantDirectory] = providers.Dependency()
+    queues: providers.Dependency[QueueInspector] = providers.Dependency()
