@@ -1,6 +1,6 @@
 """Ending the process at each step of the way, one after the other, and letting another finish the work.
 
-The steps are found and not listed: each call of a port and each statement counts twice, before and after. A run
+The steps are found and not listed: before and after each call of a port, and after each statement that writes. A run
 without a crash tells how many there are; then for each of them a process is forked that kills itself there with
 SIGKILL, and a second one works to rest, later by more than any claim holds. Time is virtual, so nobody waits.
 """
@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,9 +29,11 @@ from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.schema import metadata, tenants
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.application.processor_handler import never
-from api_exchange_core.domain.names import TenantId
+from api_exchange_core.domain.delivery import Delivery, Settlement
+from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.local.worker import Worker
+from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from api_exchange_testing import RecordingObserver, VirtualClock
 from benchmarks.torture.exchange import TENANTS, Trouble, declared
@@ -72,26 +74,17 @@ class Steps:
 
     @contextmanager
     def watching(self, engines: Iterable[Engine]) -> Iterator[None]:
-        """Within the block, the statements of *engines* that write are steps."""
-        watches = {"before_cursor_execute": self._before, "after_cursor_execute": self._after}
+        """Within the block, each statement of *engines* that writes is a step once it is executed."""
         for engine in engines:
-            for name, watch in watches.items():
-                event.listen(engine, name, watch)
+            event.listen(engine, "after_cursor_execute", self._executed)
         yield
         for engine in engines:
-            for name, watch in watches.items():
-                event.remove(engine, name, watch)
+            event.remove(engine, "after_cursor_execute", self._executed)
 
-    def _before(self, _: Connection, __: object, statement: str, *___: object) -> None:
-        self._at("before", statement)
-
-    def _after(self, _: Connection, __: object, statement: str, *___: object) -> None:
-        self._at("after", statement)
-
-    def _at(self, when: str, statement: str) -> None:
+    def _executed(self, _: Connection, __: object, statement: str, *___: object) -> None:
         words = statement.split()
         if words[0] not in _ONLY_READ:
-            self.reach(f"{when} {' '.join(words[:3])}")
+            self.reach(f"after {' '.join(words[:3])}")
 
 
 class _Watched:
@@ -116,6 +109,22 @@ class _Watched:
 def watched(name: str, port: Any, steps: Steps) -> Any:
     """*port*, with each call of it a step. Whatever the port is, its type stays."""
     return _Watched(name, port, steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _SettlesInSteps(MessageConsumer):
+    """A consumer that is watched as it settles. Most calls of `receive` find nothing, and its writing is a step."""
+
+    inner: MessageConsumer
+    settling: MessageConsumer
+
+    @override
+    def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
+        return self.inner.receive(queue, max_messages=max_messages, visibility=visibility)
+
+    @override
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        self.settling.settle(settlements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,7 @@ class _Trip:
         if plant is not None:
             plant(parts)
         parts.publisher = watched("publisher", parts.publisher, steps)
-        parts.consumer = watched("consumer", parts.consumer, steps)
+        parts.consumer = _SettlesInSteps(parts.consumer, watched("consumer", parts.consumer, steps))
         parts.outbox = watched("outbox", parts.outbox, steps)
         parts.files = watched("files", parts.files, steps)
         parts.units = _WatchedUnits(parts.units, steps)
@@ -206,16 +215,18 @@ class Voyage:
     trouble: Trouble
     plant: Plant | None = None
 
-    def explore(self, *, every: int = 1, twice: bool = False) -> Explored:
-        """Die at each step, or each *every*-th, and see what the others make of it.
+    def explore(self, *, only: str = "", every: int = 1, twice: bool = False) -> Explored:
+        """Die at each step, and see what the others make of it.
 
         Args:
-            every: look at each so many-th step only.
+            only: at the steps whose name has this in it.
+            every: of these at each so many-th.
             twice: the second process dies as well, at a step of its own, and a third one finishes.
         """
         steps = self.steps()
         broken = {}
-        for number in range(1, len(steps) + 1, every):
+        wanted = [number for number, name in enumerate(steps, start=1) if only in name]
+        for number in wanted[::every]:
             self._reset()
             self._die(number, START)
             if twice:
@@ -281,7 +292,7 @@ def _spare_the_disk(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous = OFF")
 
 
-def explored(voyage: Voyage, *, every: int = 1, twice: bool = False) -> Explored:
+def explored(voyage: Voyage, *, only: str = "", every: int = 1, twice: bool = False) -> Explored:
     """What `Voyage.explore` finds, in a process of one thread that may fork, whatever the caller's has."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("forkserver")) as pool:
-        return pool.submit(voyage.explore, every=every, twice=twice).result()
+        return pool.submit(voyage.explore, only=only, every=every, twice=twice).result()
