@@ -14,8 +14,10 @@ from benchmarks.torture.exchange import TENANTS, Trouble
 from benchmarks.torture.machine import Place
 from benchmarks.torture.workload import Workload
 
-SEED = 5
-"""Has an order that is sent by two messages, a poisonous one, and calls that fail for now."""
+pytestmark = pytest.mark.timeout(400)  # each step is a process; on a busy machine that adds up
+
+SEED = 19494
+"""One order that two messages bring, one hot order, one that nobody can take, and one call that fails for now."""
 
 NewPlace = Callable[[bool], Place]
 
@@ -40,7 +42,7 @@ def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> NewPlace:
 def voyage(place: Place, plant: Plant | None = None) -> Voyage:
     return Voyage(
         place=place,
-        workload=Workload(SEED, 6, tenants=TENANTS[:1]),
+        workload=Workload(SEED, 4, tenants=TENANTS[:1]),
         trouble=Trouble(SEED, 0.1),
         plant=plant,
     )
@@ -70,7 +72,7 @@ def test_the_process_that_finishes_the_work_of_a_dead_one_may_die_as_well(
     [
         ("postgresql", planted.acknowledge_before_the_commit, False, "before unit.commit"),
         ("sqlite", planted.do_without_an_outbox, True, "before publisher.publish"),
-        ("sqlite", planted.take_off_before_sending, True, "after DELETE FROM outbox"),
+        ("sqlite", planted.take_off_before_sending, True, "after INSERT INTO queue"),
     ],
     indirect=["new_place"],
     ids=["acknowledges-before-the-commit", "has-no-outbox", "takes-off-before-it-sends"],
