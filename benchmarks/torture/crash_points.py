@@ -12,13 +12,14 @@ import os
 import shutil
 import signal
 import sqlite3
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from sqlalchemy import Connection, Engine, delete, event
 from typing_extensions import override
@@ -77,9 +78,11 @@ class Steps:
         """Within the block, each statement of *engines* that writes is a step once it is executed."""
         for engine in engines:
             event.listen(engine, "after_cursor_execute", self._executed)
-        yield
-        for engine in engines:
-            event.remove(engine, "after_cursor_execute", self._executed)
+        try:
+            yield
+        finally:
+            for engine in engines:
+                event.remove(engine, "after_cursor_execute", self._executed)
 
     def _executed(self, _: Connection, __: object, statement: str, *___: object) -> None:
         words = statement.split()
@@ -228,7 +231,8 @@ class Voyage:
         wanted = [number for number, name in enumerate(steps, start=1) if only in name]
         for number in wanted[::every]:
             self._reset()
-            self._die(number, START)
+            if not self._die(number, START):
+                raise AssertionError(f"step {number}, {steps[number - 1]!r}, was not reached again")
             if twice:
                 self._die(1 + number * 7 % len(steps), START + LATER)
             _Trip(self, Steps(), START + 2 * LATER).work()
@@ -262,19 +266,29 @@ class Voyage:
         found = AtRest(self.workload, *self.engines, self.place).findings()
         return {one.what: (one.expected, one.found) for one in found if not one.holds}
 
-    def _die(self, number: int, now: datetime) -> None:
-        """Fork a process that dies at its step *number*, or comes to rest before."""
+    def _die(self, number: int, now: datetime) -> bool:
+        """Fork a process that dies at its step *number*, or comes to rest before; whether it died."""
+        for engine in self.engines:
+            engine.dispose()  # no connection is to be in two processes
         child = os.fork()
         if child == 0:
-            try:
-                for engine in self.engines:
-                    engine.dispose(close=False)  # the connections that it was forked with are not its own
-                steps = Steps(number)
-                with steps.watching(set(self.engines)):
-                    _Trip(self, steps, now, self.plant).work()
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
+            self._work_as_child(Steps(number), now)
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
+            raise AssertionError(f"a process failed on its way to step {number}; it says why above")
+        return os.WIFSIGNALED(status)
+
+    def _work_as_child(self, steps: Steps, now: datetime) -> NoReturn:
+        code = 1
+        try:
+            with steps.watching(set(self.engines)):
+                _Trip(self, steps, now, self.plant).work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            os._exit(code)
 
     def _reset(self) -> None:
         """Empty everything and send the workload."""

@@ -151,11 +151,14 @@ def _break_while_it_works(plan: Plan, feeder: _Feeder, faults: Faults, store: En
     """Feed and strike until all is done, or the time is up."""
     now = time.monotonic()
     peace, end, ask = now + plan.faults_for, now + plan.faults_for + plan.rest_within, now
+    still = 0
     while (now := time.monotonic()) < end:
         if not feeder.is_done:
             feeder.feed()
         elif now >= ask:
-            if _at_rest(store, queues):
+            # Once is not enough: between the look at the queues and the one at the outbox a message can change sides.
+            still = still + 1 if _nothing_waits(store, queues) else 0
+            if still == 2:
                 return
             ask = now + _ASK_EVERY
         if now < peace:
@@ -165,7 +168,7 @@ def _break_while_it_works(plan: Plan, feeder: _Feeder, faults: Faults, store: En
         time.sleep(_LOOK_EVERY)
 
 
-def _at_rest(store: Engine, queues: Engine) -> bool:
+def _nothing_waits(store: Engine, queues: Engine) -> bool:
     try:
         return waiting(store, queues) == 0
     except TransientError:

@@ -10,7 +10,7 @@ from api_exchange_testing.postgres import PostgresServer
 from benchmarks.torture.planted import BUGS
 from benchmarks.torture.run import Plan, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # a busy machine comes to rest later
 
 SMALL = 600
 SEED = 20260101
