@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-quick check lint types contracts bench lock build setup clean
+.PHONY: help demo test test-quick torture check lint types contracts bench lock build setup clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -37,6 +37,9 @@ test: $(READY)  ## every test, on SQLite and on a PostgreSQL that the tests star
 
 test-quick: $(READY)  ## all but the slow ones
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+torture: $(READY)  ## kill, pause and crash it all on a real PostgreSQL, then count (TORTURE="--seed 7 --database sqlite")
+	@$(BIN)/python -m benchmarks.torture $(TORTURE)
 
 check: lint types contracts  ## lint, types and layer contracts
 

@@ -158,6 +158,23 @@ def test_a_server_that_died_by_itself_is_cleared_away_like_any_other() -> None:
     assert not server.folder.exists()
 
 
+def test_a_restart_is_a_crash_that_loses_connections_and_nothing_that_was_committed() -> None:
+    with PostgresServer.start(durable=True) as server:
+        url = server.create_database()
+        with psycopg.connect(dsn(url), autocommit=True) as kept, psycopg.connect(dsn(url)) as undone:
+            kept.execute("create table things (id int)")
+            kept.execute("insert into things values (1)")
+            undone.execute("insert into things values (2)")
+            before = server.pid
+            server.restart()
+            with pytest.raises(psycopg.OperationalError):
+                undone.commit()
+        assert server.pid != before
+        assert not is_running(before)
+        assert ask(url, "select array_agg(id) from things") == [1]
+        assert b"not properly shut down" in (server.folder / "log").read_bytes()
+
+
 def test_a_killed_process_leaves_no_server_behind() -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", STARTS_AND_WAITS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -3,7 +3,8 @@
 `PostgresServer` runs this file by its path, with the standard library alone. Standard output tells in one
 JSON line where the server is; standard error says why there is none. Standard input is a pipe that nobody
 needs to write to: it ends when the process that wanted the server ends, however that comes about, SIGKILL
-included. Then everything goes.
+included. Then everything goes. Each line ``restart`` in it ends the server as a crash would and starts it again on
+its data and its port, which is told by the same line of JSON.
 
 Why a process of its own: the server stays the child of something that outlives the tests, so no pid is ever
 guessed. PR_SET_PDEATHSIG would end the server too, but it follows the *thread* that started it, exists on
@@ -43,6 +44,9 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp is in it
 
 ROOM = 2 << 30
 """Bytes that must be free in `MEMORY`: a server with a few databases takes 100 to 200 MB. Docker has 64."""
+
+RESTART = b"restart\n"
+"""The line of standard input that asks for a crash and a new start."""
 
 HBA = "host all all 127.0.0.1/32 trust\n"
 
@@ -152,7 +156,7 @@ def serve(place: Place, settings: Sequence[str], ports: Iterable[int]) -> tuple[
 
 
 def end(server: subprocess.Popen[bytes]) -> None:
-    """End *server* and its children at once: its data goes with it, so nothing is worth a checkpoint."""
+    """End *server* and its children at once, without a checkpoint: its data goes with it, or it is to crash."""
     server.send_signal(signal.SIGQUIT)
     try:
         server.wait(SHUTDOWN)
@@ -171,12 +175,20 @@ def main(binaries: Path, settings: Sequence[str], *, in_memory: bool) -> None:
         initialise(place)
         server, port = serve(place, settings, free_ports())
         try:
-            print(json.dumps({"port": port, "pid": server.pid, "folder": str(place.folder)}), flush=True)  # noqa: T201
-            sys.stdin.buffer.readline()
+            tell(place, server, port)
+            while sys.stdin.buffer.readline() == RESTART:
+                end(server)
+                server, port = serve(place, settings, [port])
+                tell(place, server, port)
         finally:
             end(server)
     finally:
         shutil.rmtree(place.folder)
+
+
+def tell(place: Place, server: subprocess.Popen[bytes], port: int) -> None:
+    """Say where the server is."""
+    print(json.dumps({"port": port, "pid": server.pid, "folder": str(place.folder)}), flush=True)  # noqa: T201
 
 
 def _folder(base: Path) -> Path:

