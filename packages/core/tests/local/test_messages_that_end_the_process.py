@@ -22,6 +22,7 @@ from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.envelope import decode, decode_failure
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_testing import (
     InMemoryFileSink,
@@ -88,6 +89,7 @@ def test_it_ends_as_a_dead_letter_and_the_others_of_its_batch_are_processed() ->
         observer=RecordingObserver(),
         bell=Bell(),
         limits=WorkerLimits(visibility=VISIBILITY),
+        heartbeat=Heartbeat(RecordingObserver()),
         stopping=lambda: False,
     )
 

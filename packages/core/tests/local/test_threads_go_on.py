@@ -21,6 +21,7 @@ from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.domain.tenant import Tenant
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.timers import Timers
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_core.ports.observer import Outcome
@@ -111,6 +112,7 @@ def test_a_worker_goes_on_after_an_error_that_nobody_has_foreseen_and_quotes_no_
         observer=here.observer,
         bell=Impatient(),
         limits=WorkerLimits(),
+        heartbeat=Heartbeat(here.observer),
         stopping=lambda: not here.queue.depths(),
     ).run()
     assert [handled.outcome for handled in here.observer.summaries] == [Outcome.COMPLETED]

@@ -26,6 +26,7 @@ from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Patience, Worker, WorkerLimits
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.observer import Outcome
@@ -113,6 +114,7 @@ class Bench:
             observer=self.observer,
             bell=self.bell,
             limits=limits,
+            heartbeat=Heartbeat(self.observer),
             stopping=stopping,
         )
 
@@ -132,6 +134,10 @@ class Breaks(MessageConsumer):
         for error in self._receiving:
             raise error
         return self._queue.receive(queue, max_messages=max_messages, visibility=visibility)
+
+    @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        return self._queue.extend(deliveries, visibility=visibility)
 
     @override
     def settle(self, settlements: Sequence[Settlement]) -> None:
