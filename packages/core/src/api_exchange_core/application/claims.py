@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -91,14 +91,10 @@ class Claims:
                 taken.settlements.append(self._turned_away(function, incoming, standing, now))
         return taken
 
-    @contextmanager
     def kept(
         self, function: Function, exclusive: Exclusive, batch: Sequence[Incoming], keeper: Keeper
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Around the processors: renew the claims of *batch* at a third of their lease."""
-        if not batch:
-            yield
-            return
         tenant_id = batch[0].message.tenant_id
         claims = [Claim(function.name, one.message.id, one.fence) for one in batch]
 
@@ -107,8 +103,7 @@ class Claims:
                 unit.journal.renew(claims, until=self.clock.now() + exclusive.lease)
                 unit.commit()
 
-        with keeper.keeping(renew, every=exclusive.lease / 3):
-            yield
+        return keeper.keeping(renew, every=exclusive.lease / 3)
 
     def release(self, function: Function, batch: Sequence[Incoming]) -> None:
         """Give the claims of *batch* back, for messages that have not begun or can run again."""

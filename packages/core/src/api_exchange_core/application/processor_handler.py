@@ -104,8 +104,9 @@ class ProcessorHandler:
                 return settlements + self._given_back(function, batch[start:], GIVEN_BACK)
             taken = self.claims.take(function, exclusive, batch[start : start + size])
             settlements += taken.settlements
-            with self.claims.kept(function, exclusive, taken.incoming, keeper):
-                settlements += self._work(function, taken.incoming, stop, keeper)
+            if taken.incoming:
+                with self.claims.kept(function, exclusive, taken.incoming, keeper):
+                    settlements += self._work(function, taken.incoming, stop, keeper)
         return settlements
 
     def _work(

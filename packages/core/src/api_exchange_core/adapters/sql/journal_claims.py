@@ -40,7 +40,7 @@ def _is_row(row: Columns) -> tuple[Any, ...]:
 def _claiming(*, take_over: bool) -> InsertRowsReturning:
     def finish(insert: Insert) -> Any:
         given = insert.excluded
-        free = journal.c.state.in_(_FREE)
+        free = or_(*(journal.c.state == state for state in _FREE))
         ran_out = (journal.c.state == _RUNNING) & (journal.c.leased_until <= given.started_at)
         kept = ("attempts", "correlation_id", "causation_id", "entity_id", "started_at", "finished_at")
         taken = {name: given[name] for name in (*kept, "state", "leased_until")}
