@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
+from api_exchange_core.application.claims import Unkept
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.delivery import Defer, Settlement
 from api_exchange_core.domain.envelope import decode, decode_failure, encode
@@ -278,6 +279,45 @@ def test_a_second_copy_waits_until_the_lease_of_the_first_ends(memory_shop: Shop
     shop.clock.advance(LEASE)
     shop.work()
     assert shop.outcomes() == [Outcome.DEFERRED, Outcome.COMPLETED, Outcome.DUPLICATE]
+
+
+@pytest.mark.parametrize("on_lost", OnLost)
+def test_what_was_claimed_and_has_not_begun_is_free_again_at_once(shop: Shop, on_lost: OnLost) -> None:
+    shop.declare(Exclusive(lease=LEASE, on_lost=on_lost))
+    messages = shop.send("first", "second", "third")
+    shop.work(stop=lambda: len(shop.step.calls) == 1)
+    assert {state for state, _ in shop.states(*messages)} <= {
+        ProcessingState.COMPLETED,
+        ProcessingState.RETRYING,
+    }
+    shop.work()
+    assert shop.done() == ["first", "second", "third"]
+    assert shop.step.calls == ["first", "second", "third"]
+
+
+def test_who_renews_keeps_the_claim(shop: Shop) -> None:
+    class Beats(Unkept):
+        """Renews when its test says so."""
+
+        @override
+        def keeping(self, renew: Callable[[], None], *, every: timedelta) -> AbstractContextManager[None]:
+            assert every == LEASE / 3
+            renewals.append(renew)
+            return nullcontext()
+
+    def outlasts_its_lease(message: Message, context: ProcessorContext) -> None:
+        for _ in range(6):
+            shop.clock.advance(LEASE / 3)
+            renewals[0]()
+        shop.work()  # by now another worker has the delivery, and finds it claimed
+
+    renewals: list[Callable[[], None]] = []
+    shop.declare(Exclusive(lease=LEASE))
+    [message] = shop.send("order")
+    shop.step.during = outlasts_its_lease
+    shop.work(keeper=Beats())
+    assert (shop.step.calls, shop.done()) == (["order"], ["order"])
+    assert shop.states(message) == [(ProcessingState.COMPLETED, 1)]
 
 
 # Processes that die

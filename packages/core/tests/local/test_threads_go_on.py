@@ -105,6 +105,7 @@ class Machine:
 def test_a_worker_goes_on_after_an_error_that_nobody_has_foreseen_and_quotes_no_text_of_it() -> None:
     here = Machine()
     here.use_cases.sender().send(here.function.input_queue, {}, tenant_id=TENANT)
+    heartbeat = Heartbeat(here.observer)
     Worker(
         function=here.function,
         consumer=here.queue,
@@ -112,9 +113,10 @@ def test_a_worker_goes_on_after_an_error_that_nobody_has_foreseen_and_quotes_no_
         observer=here.observer,
         bell=Impatient(),
         limits=WorkerLimits(),
-        heartbeat=Heartbeat(here.observer),
+        heartbeat=heartbeat,
         stopping=lambda: not here.queue.depths(),
     ).run()
+    heartbeat.close()
     assert [handled.outcome for handled in here.observer.summaries] == [Outcome.COMPLETED]
     assert [event.name for event in here.observer.events] == ["worker.error"]
     assert "RuntimeError" in here.told()

@@ -41,10 +41,11 @@ class LocalSettings(BaseSettings):
     output_folder: Path = Field(default=Path("output"), description="Where FileOutputHandler keeps its files")
     host: str = Field(default="127.0.0.1", description="Address that HTTP functions are served on")
     timers: bool = Field(default=True, description="Fire timers in this process; any number of processes may")
-    stop_grace: timedelta = Field(
-        default=timedelta(seconds=20),
-        ge=timedelta(0),
-        description="How long a stop waits for what is in hand, in seconds; less than what waits for this process",
+    stop_grace: float = Field(
+        default=20.0,
+        ge=0,
+        le=86_400,
+        description="Seconds that a stop waits for what is in hand; fewer than whatever waits for this process",
     )
     port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP functions; 0 picks a free one")
 
@@ -91,7 +92,7 @@ class LocalContainer(containers.DeclarativeContainer):
         host=settings.provided.host,
         port=settings.provided.port,
         timers=settings.provided.timers,
-        grace=settings.provided.stop_grace,
+        grace=providers.Factory(timedelta, seconds=settings.provided.stop_grace),
     )
 
 

@@ -35,7 +35,7 @@ class InMemoryJournal(Journal):
         self._rows = rows
         self._changed = changed
         self._staged: JournalRows = {}
-        self._replaced: dict[_Key, JournalEntry | None] = {}  # what claims saw, and must still be there
+        self._expected: dict[_Key, tuple[object, ...]] = {}  # of the committed row, for it to be replaced
         self._failed = False
 
     @override
@@ -56,7 +56,7 @@ class InMemoryJournal(Journal):
             for claim in claims:
                 standing = self._at((claim.function, claim.message_id))
                 if standing is not None and _holds(claim.fence, standing):
-                    self._stage(replace(standing, leased_until=until))
+                    self._stage(replace(standing, leased_until=until), whoever_renews=True)
                 else:
                     lost.add(claim.message_id)
         return frozenset(lost)
@@ -82,7 +82,7 @@ class InMemoryJournal(Journal):
             for entry in entries:
                 standing = self._at(_key(entry))
                 if entry.fence and standing is not None and _holds(entry.fence, standing):
-                    self._stage(replace(entry, leased_until=None))
+                    self._stage(replace(entry, leased_until=None), whoever_renews=True)
                 elif not entry.fence and not self._is_completed(entry):
                     self._staged[_key(entry)] = self._with_old_fence(entry)
                 else:
@@ -125,11 +125,11 @@ class InMemoryJournal(Journal):
         """
         if self._failed:
             raise TransientError("a claim of this unit of work was lost, and the rest cannot be committed")
-        for key, seen in self._replaced.items():
-            if self._rows.get(key) is not seen:
+        for key, expected in self._expected.items():
+            if _stamp(self._rows.get(key))[: len(expected)] != expected:
                 raise LostRaceError(f"the claim of message {key[1]!r} was changed by another unit of work")
         for key, entry in self._staged.items():
-            if key not in self._replaced and _is_completed(entry) and _is_completed(self._rows.get(key)):
+            if key not in self._expected and _is_completed(entry) and _is_completed(self._rows.get(key)):
                 raise LostRaceError(f"message {entry.message_id!r} was completed by another unit of work")
 
     def apply(self) -> None:
@@ -159,7 +159,7 @@ class InMemoryJournal(Journal):
             raise ClaimLostError(
                 f"the claim of message {entry.message_id!r} (fence {entry.fence}) is not the newest any more"
             )
-        self._stage(replace(entry, leased_until=None))
+        self._stage(replace(entry, leased_until=None), whoever_renews=True)
 
     def _decide(
         self,
@@ -181,9 +181,11 @@ class InMemoryJournal(Journal):
     def _at(self, key: _Key) -> JournalEntry | None:
         return self._staged.get(key, self._rows.get(key))
 
-    def _stage(self, entry: JournalEntry) -> None:
+    def _stage(self, entry: JournalEntry, *, whoever_renews: bool = False) -> None:
+        """Write *entry*, if the committed row is still in the same claim, and unless *whoever_renews* not renewed."""
         key = _key(entry)
-        self._replaced.setdefault(key, self._rows.get(key))
+        stamp = _stamp(self._rows.get(key))
+        self._expected.setdefault(key, stamp[:2] if whoever_renews else stamp)
         self._staged[key] = entry
 
     def _with_old_fence(self, entry: JournalEntry) -> JournalEntry:
@@ -197,6 +199,10 @@ class InMemoryJournal(Journal):
 
 def _key(entry: JournalEntry) -> _Key:
     return entry.function, entry.message_id
+
+
+def _stamp(row: JournalEntry | None) -> tuple[object, ...]:
+    return (None, None, None) if row is None else (row.state, row.fence, row.leased_until)
 
 
 def _is_completed(entry: JournalEntry | None) -> bool:
