@@ -74,7 +74,7 @@ class CallRunner:
 
     def _attempt_here(self, incoming: Incoming, begin: Begin, stop: Callable[[], bool]) -> Call:
         call = first = self._run_here(begin(incoming))
-        while (delay := self._quick_delay(call, first, stop)) is not None:
+        while call.problem is not None and (delay := self._quick_delay(call, first, stop)) is not None:
             self.sleeper.sleep(delay)
             if stop():
                 break
@@ -84,7 +84,7 @@ class CallRunner:
 
     async def _attempt_async(self, incoming: Incoming, begin: Begin, stop: Callable[[], bool]) -> Call:
         call = first = await self._run_async(begin(incoming))
-        while (delay := self._quick_delay(call, first, stop)) is not None:
+        while call.problem is not None and (delay := self._quick_delay(call, first, stop)) is not None:
             await self.sleeper.sleep_async(delay)
             if stop():
                 break

@@ -113,10 +113,10 @@ def test_claims_read_no_table_from_end_to_end(full: Engine) -> None:
     units = SqlUnitOfWorkFactory(full, queues_here=True)
     explained = Explained(full)
     until = NOW + timedelta(minutes=5)
+    running = [
+        replace(_entry(number), state=ProcessingState.RUNNING, leased_until=until) for number in range(10)
+    ]
     for on_lost in (OnLost.RERUN, OnLost.HOLD):
-        running = [
-            replace(_entry(number), state=ProcessingState.RUNNING, leased_until=until) for number in range(10)
-        ]
         with units.begin(TENANT) as unit:
             unit.journal.claim(running, on_lost=on_lost)
             unit.commit()
