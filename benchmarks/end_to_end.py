@@ -25,6 +25,7 @@ from api_exchange_core import Exchange
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Observer
@@ -82,6 +83,7 @@ def framework_work(container: LocalContainer, batch: int) -> Callable[[], Callab
         observer=container.observer(),
         bell=Bell(),
         limits=WorkerLimits(batch=batch, patience=timedelta(minutes=5)),
+        heartbeat=Heartbeat(container.observer()),
         stopping=lambda: False,
     )
 

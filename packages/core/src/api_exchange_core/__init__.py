@@ -14,6 +14,7 @@ from api_exchange_core.domain.errors import (
     TransientError,
 )
 from api_exchange_core.domain.exchange import Exchange, Function
+from api_exchange_core.domain.exclusive import Exclusive, OnLost
 from api_exchange_core.domain.gateway import GatewayProcessor
 from api_exchange_core.domain.intentions import PersistedEntity
 from api_exchange_core.domain.mapper import Mapper
@@ -40,12 +41,14 @@ __all__ = [
     "EntityReference",
     "Exchange",
     "ExchangeError",
+    "Exclusive",
     "FileOutputHandler",
     "Function",
     "GatewayProcessor",
     "Mapper",
     "Message",
     "NoOutputHandler",
+    "OnLost",
     "OutputHandler",
     "PermanentError",
     "PersistOutcome",

@@ -19,6 +19,7 @@ from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
+from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observer import StructlogObserver
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
@@ -42,6 +43,7 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    SleeperSuite,
     Storage,
     TenantDirectorySuite,
     Transport,
@@ -144,6 +146,16 @@ class TestSystemRandomness(RandomnessSuite):
     @pytest.fixture
     def randomness(self) -> Randomness:
         return SystemRandomness()
+
+
+class TestSystemSleeper(SleeperSuite):
+    @pytest.fixture
+    def ticking(self) -> Clock:
+        return SystemClock()
+
+    @pytest.fixture
+    def sleeper(self) -> SystemSleeper:
+        return SystemSleeper()
 
 
 class TestStructlogObserver(ObserverSuite):

@@ -22,6 +22,7 @@ from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.envelope import decode, decode_failure
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_testing import (
     InMemoryFileSink,
@@ -81,6 +82,7 @@ def test_it_ends_as_a_dead_letter_and_the_others_of_its_batch_are_processed() ->
     )
     for payload in ("first", "poison", "second", "third"):
         use_cases.sender().send(INBOX, payload, tenant_id=CUSTOMER)
+    heartbeat = Heartbeat(RecordingObserver())
     worker = Worker(
         function=function,
         consumer=queue,
@@ -88,6 +90,7 @@ def test_it_ends_as_a_dead_letter_and_the_others_of_its_batch_are_processed() ->
         observer=RecordingObserver(),
         bell=Bell(),
         limits=WorkerLimits(visibility=VISIBILITY),
+        heartbeat=heartbeat,
         stopping=lambda: False,
     )
 
@@ -102,6 +105,7 @@ def test_it_ends_as_a_dead_letter_and_the_others_of_its_batch_are_processed() ->
     else:
         pytest.fail("it comes back for ever")
 
+    heartbeat.close()
     assert 3 <= deaths <= 7
     done = {str(decode(message.body).payload) for message in queue.messages(QueueName("done"))}
     assert done == {"first", "second", "third"}

@@ -203,3 +203,37 @@ def test_a_second_signal_ends_a_processor_that_hangs(tmp_path: Path) -> None:
         wait_until(lambda: any(b"stopping" in log.read_bytes() for log in tmp_path.glob("log-*")))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == -signal.SIGTERM
+
+
+HANGING = """
+import threading
+from api_exchange_core import *
+
+class Hangs(ProcessorInterface):
+    def process(self, message, context):
+        open(f"hangs-{message.payload}", "w").close()
+        threading.Event().wait()
+
+exchange = Exchange("shop", tenants=["customer-a"])
+exchange.queue("hangs", "hanging", Hangs, concurrency=2)
+"""
+
+
+def test_what_hangs_is_named_after_the_grace_period_and_the_process_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_EXCHANGE_STOP_GRACE", "0.1")
+    (tmp_path / "shop.py").write_text(HANGING)
+    url = f"sqlite:///{tmp_path}/exchange.db"
+    exchange = Exchange("shop", tenants=["customer-a"])
+    store = prepared_container(exchange, LocalSettings(database_url=SecretStr(url)))
+    for number in range(2):
+        store.use_cases.sender().send(QueueName("hanging"), number, tenant_id=exchange.tenants[0])
+    with running(tmp_path, url) as process:
+        wait_until(lambda: len(list(tmp_path.glob("hangs-*"))) == 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 3
+    [log] = tmp_path.glob("log-*")
+    assert "still running: hangs." in log.read_text()
+    assert depth(store, "hanging") == 2
+    store.engine().dispose()

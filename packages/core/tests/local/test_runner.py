@@ -256,6 +256,65 @@ def test_what_is_in_hand_is_finished_and_what_has_not_begun_is_left(new_machine:
     assert set(outcomes) <= {Outcome.COMPLETED, Outcome.GIVEN_BACK}
 
 
+def test_a_processor_that_hangs_is_named_after_the_grace_period_and_its_message_comes_back(
+    new_machine: NewMachine,
+) -> None:
+    before = threading.enumerate()
+    began = threading.Event()
+    go_on = threading.Event()
+
+    class Hangs(ProcessorInterface):
+        @override
+        def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+            began.set()
+            go_on.wait(30)
+            return ProcessingResult.create_success()
+
+    exchange = shop()
+    exchange.queue("hangs", "hangs", Hangs)
+    machine = new_machine(exchange, stop_grace=0.05)
+    machine.container.use_cases.sender().send(QueueName("hangs"), {}, tenant_id=TenantId("customer-a"))
+    machine.runner.start()
+    assert began.wait(30)
+    began_to_stop = time.monotonic()
+    assert list(machine.runner.stop()) == ["hangs"]
+    assert time.monotonic() - began_to_stop < 10
+    [event] = machine.observer.events
+    assert (event.name, event.facts["functions"]) == ("runner.still_running", "hangs")
+    assert machine.depth("hangs") == 1
+    assert "heartbeat" not in {thread.name for thread in threading.enumerate() if thread not in before}
+    go_on.set()
+    machine.wait_until(lambda: "hangs" not in thread_names())
+
+
+def test_an_http_server_that_dies_stops_the_runner_loudly(new_machine: NewMachine) -> None:
+    told = threading.Event()
+    exchange = shop()
+    exchange.http("intake", "/orders", Send, tenant=TenantFromApiKey())
+    machine = new_machine(exchange)
+    machine.runner.on_broken = told.set
+    machine.runner.start()
+    assert machine.runner.broken is None
+    server = machine.runner._http
+    assert server is not None
+    assert server._server is not None
+    server._server.should_exit = True
+    assert told.wait(30)
+    assert "the HTTP server ended" in str(machine.runner.broken)
+    assert "runner.broken" in [event.name for event in machine.observer.events]
+    machine.wait_until(lambda: not {"send", "step", "timers", "relay"} & set(thread_names()))
+
+
+def test_an_http_server_that_is_stopped_is_not_broken(new_machine: NewMachine) -> None:
+    exchange = shop()
+    exchange.http("intake", "/orders", Send, tenant=TenantFromApiKey())
+    machine = new_machine(exchange)
+    machine.runner.start()
+    assert list(machine.runner.stop()) == []
+    assert machine.runner.broken is None
+    assert machine.observer.events == []
+
+
 # Timers
 
 

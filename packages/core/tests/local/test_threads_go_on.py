@@ -21,6 +21,7 @@ from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.domain.tenant import Tenant
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.timers import Timers
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_core.ports.observer import Outcome
@@ -104,6 +105,7 @@ class Machine:
 def test_a_worker_goes_on_after_an_error_that_nobody_has_foreseen_and_quotes_no_text_of_it() -> None:
     here = Machine()
     here.use_cases.sender().send(here.function.input_queue, {}, tenant_id=TENANT)
+    heartbeat = Heartbeat(here.observer)
     Worker(
         function=here.function,
         consumer=here.queue,
@@ -111,8 +113,10 @@ def test_a_worker_goes_on_after_an_error_that_nobody_has_foreseen_and_quotes_no_
         observer=here.observer,
         bell=Impatient(),
         limits=WorkerLimits(),
+        heartbeat=heartbeat,
         stopping=lambda: not here.queue.depths(),
     ).run()
+    heartbeat.close()
     assert [handled.outcome for handled in here.observer.summaries] == [Outcome.COMPLETED]
     assert [event.name for event in here.observer.events] == ["worker.error"]
     assert "RuntimeError" in here.told()

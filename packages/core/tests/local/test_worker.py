@@ -15,6 +15,7 @@ from typing_extensions import override
 from api_exchange_core import (
     Exchange,
     Message,
+    PermanentError,
     ProcessingResult,
     ProcessorContext,
     ProcessorInterface,
@@ -26,6 +27,7 @@ from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import BatchKeeper, Heartbeat
 from api_exchange_core.local.worker import Patience, Worker, WorkerLimits
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.observer import Outcome
@@ -44,7 +46,16 @@ INBOX = QueueName("inbox")
 CUSTOMER = TenantId("customer-a")
 EAGER = WorkerLimits(poll=timedelta(milliseconds=1), after_error=timedelta(milliseconds=1))
 FAR = timedelta(seconds=60)
+SHORT = timedelta(milliseconds=30)
+HEARTBEATS: list[Heartbeat] = []
 SOON = 20.0  # seconds; far less than FAR, and far more than any machine needs
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    while HEARTBEATS:
+        HEARTBEATS.pop().close()
 
 
 class Step(ProcessorInterface):
@@ -73,6 +84,8 @@ class Bench:
         self.queue = InMemoryQueue(self.clock)
         self.observer = RecordingObserver()
         self.bell = Bell()
+        self.heartbeat = Heartbeat(self.observer)
+        HEARTBEATS.append(self.heartbeat)
         store = InMemoryStore(queue=self.queue)
         tenants = InMemoryTenantDirectory()
         tenants.add(self.exchange.tenants, now=self.clock.now())
@@ -105,14 +118,16 @@ class Bench:
         *,
         consumer: MessageConsumer | None = None,
         stopping: Callable[[], bool] = never,
+        kind: type[Worker] = Worker,
     ) -> Worker:
-        return Worker(
+        return kind(
             function=self.function,
             consumer=self.queue if consumer is None else consumer,
             handler=self.use_cases.handler(),
             observer=self.observer,
             bell=self.bell,
             limits=limits,
+            heartbeat=self.heartbeat,
             stopping=stopping,
         )
 
@@ -132,6 +147,10 @@ class Breaks(MessageConsumer):
         for error in self._receiving:
             raise error
         return self._queue.receive(queue, max_messages=max_messages, visibility=visibility)
+
+    @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        return self._queue.extend(deliveries, visibility=visibility)
 
     @override
     def settle(self, settlements: Sequence[Settlement]) -> None:
@@ -187,6 +206,74 @@ def test_what_failed_for_now_waits_for_its_backoff_and_counts_its_attempts() -> 
         bench.clock.advance(timedelta(minutes=30))
         worker.work_once()
     assert step.attempts == [1, 2, 3]
+
+
+# Slow processors
+
+
+class LosesWhatIsExtended(Breaks):
+    """Tells that everything is somebody else's by now, and says when it has been asked."""
+
+    asked = threading.Event()
+
+    @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        self.asked.set()
+        return deliveries
+
+
+def test_a_processor_slower_than_the_visibility_keeps_its_message() -> None:
+    extended = threading.Event()
+
+    class Tells(Breaks):
+        @override
+        def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+            lost = super().extend(deliveries, visibility=visibility)
+            extended.set()
+            return lost
+
+    def outlasts_its_visibility() -> None:
+        bench.clock.advance(SHORT * 0.9)
+        assert extended.wait(SOON)
+        bench.clock.advance(SHORT * 0.9)
+        seen.extend(bench.queue.receive(INBOX, max_messages=1, visibility=SHORT))
+
+    seen: list[Delivery] = []
+    bench = Bench(Step(outlasts_its_visibility))
+    bench.send(1)
+    consumer = Tells(bench.queue, receiving=iter([]), settling=iter([]))
+    assert bench.worker(replace(EAGER, visibility=SHORT), consumer=consumer).work_once() == 1
+    assert seen == []
+    assert (bench.depth("inbox"), bench.depth("done")) == (0, 1)
+
+
+@pytest.mark.parametrize("error", [None, PermanentError("late")])
+def test_what_is_found_lost_while_it_runs_is_neither_committed_nor_recorded(error: Exception | None) -> None:
+    def outlasts_its_claim() -> None:
+        assert LosesWhatIsExtended.asked.wait(SOON)
+        for _ in range(1_000):  # until the answer has arrived
+            if any(keeper.has_lost(one) for keeper in keepers for one in keeper._deliveries):
+                break
+            time.sleep(0.001)
+        if error is not None:
+            raise error
+
+    keepers: list[BatchKeeper] = []
+
+    class Watched(Worker):
+        @override
+        def _keeper(self, deliveries: Sequence[Delivery]) -> BatchKeeper:
+            keepers.append(super()._keeper(deliveries))
+            return keepers[-1]
+
+    LosesWhatIsExtended.asked.clear()
+    bench = Bench(Step(outlasts_its_claim))
+    bench.send(1)
+    consumer = LosesWhatIsExtended(bench.queue, receiving=iter([]), settling=iter([]))
+    worker = bench.worker(replace(EAGER, visibility=SHORT), consumer=consumer, kind=Watched)
+    assert worker.work_once() == 1
+    assert (bench.depth("inbox"), bench.depth("done"), bench.depth("inbox-dlq")) == (1, 0, 0)
+    assert [event.name for event in bench.observer.events] == ["claim.lost"]
 
 
 # Patience

@@ -9,6 +9,7 @@ from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.observer import Event, RecordingObserver
 from api_exchange_testing.memory.queue import InMemoryQueue, QueuedMessage
 from api_exchange_testing.memory.randomness import SeededRandomness
+from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
 
@@ -24,4 +25,5 @@ __all__ = [
     "RecordingObserver",
     "SeededRandomness",
     "VirtualClock",
+    "VirtualSleeper",
 ]

@@ -23,6 +23,7 @@ from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.observer import RecordingObserver
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.randomness import SeededRandomness
+from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
 
@@ -87,6 +88,7 @@ class Harness:
         return UseCases(
             exchange=providers.Object(self.exchange),
             clock=providers.Object(self.clock),
+            sleeper=providers.Object(VirtualSleeper(self.clock)),
             randomness=providers.Object(SeededRandomness(seed)),
             observer=providers.Object(self.observer),
             units=providers.Object(InMemoryUnitOfWorkFactory(self.store)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -106,6 +107,23 @@ class JournalThatAlwaysAccepts(InMemoryJournal):
     @override
     def check(self) -> None:
         pass
+
+
+class JournalWithoutFence(InMemoryJournal):
+    @override
+    def complete(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
+        return super().complete([replace(entry, fence=0) for entry in entries])
+
+    @override
+    def fail(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
+        return super().fail([replace(entry, fence=0) for entry in entries])
+
+
+class QueueThatExtendsForAnybody(InMemoryQueue):
+    @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        super().extend(deliveries, visibility=visibility)
+        return ()
 
 
 class RelayWithoutLease(InMemoryOutboxRelaySource):
@@ -230,6 +248,17 @@ class TestAlwaysAccepts(JournalSuite):
     def storage(self) -> Storage:
         store = InMemoryStore()
         return storage(BuggyUnits(store, _journal=JournalThatAlwaysAccepts), store)
+
+
+class TestWithoutFence(JournalSuite):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        store = InMemoryStore()
+        return storage(BuggyUnits(store, _journal=JournalWithoutFence), store)
+
+
+class TestExtendsForAnybody(WithQueue):
+    queue = QueueThatExtendsForAnybody
 
 
 class TestCommitsAnyway(UnitOfWorkSuite, JournalSuite):

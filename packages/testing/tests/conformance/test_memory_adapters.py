@@ -17,6 +17,7 @@ from api_exchange_testing import (
     RecordingObserver,
     SeededRandomness,
     VirtualClock,
+    VirtualSleeper,
 )
 from api_exchange_testing.conformance import (
     CanonicalEncoderSuite,
@@ -34,6 +35,7 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    SleeperSuite,
     Storage,
     TenantDirectorySuite,
     Transport,
@@ -109,6 +111,16 @@ class TestSeededRandomness(RandomnessSuite):
     @pytest.fixture
     def randomness(self) -> SeededRandomness:
         return SeededRandomness(seed=7)
+
+
+class TestVirtualSleeper(SleeperSuite):
+    @pytest.fixture
+    def ticking(self, clock: VirtualClock) -> VirtualClock:
+        return clock
+
+    @pytest.fixture
+    def sleeper(self, clock: VirtualClock) -> VirtualSleeper:
+        return VirtualSleeper(clock)
 
 
 class TestRecordingObserver(ObserverSuite):

@@ -51,6 +51,17 @@ _PLANTED = Path(__file__).with_name("planted_bugs.py")
             },
         ),
         (
+            "TestWithoutFence",
+            {
+                "test_who_lost_the_claim_completes_nothing_of_the_unit_of_work",
+                "test_who_lost_the_claim_cannot_fail_over_the_successor_nor_its_completion",
+            },
+        ),
+        (
+            "TestExtendsForAnybody",
+            {"test_who_extends_what_is_not_theirs_any_more_is_told_and_changes_nothing"},
+        ),
+        (
             "TestCommitsAnyway",
             {"test_leaving_without_commit_writes_nothing", "test_what_is_rolled_back_was_never_completed"},
         ),

@@ -6,7 +6,7 @@ import traceback
 from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from api_exchange_core.domain.context import ProcessorContext
@@ -29,15 +29,27 @@ _DEEPEST_STACK = 30
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A delivery that holds a message."""
+    """A delivery that holds a message.
+
+    Args:
+        delivery: how it came.
+        message: what it holds.
+        fence: of the claim that an exclusive function has on the message; 0 without one.
+    """
 
     delivery: Delivery
     message: Message
+    fence: int = 0
 
     @property
     def as_received(self) -> Message:
         """The message read anew. The payload of `message` is the processor's, who may have changed it in place."""
         return decode(self.delivery.body)
+
+    @property
+    def anew(self) -> Incoming:
+        """For another call: the message as it was received."""
+        return replace(self, message=self.as_received)
 
     @property
     def attempt(self) -> int:
@@ -47,7 +59,11 @@ class Incoming:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A call of a function's processor with one message; ends with a result or a problem."""
+    """A call of a function's processor with one message; ends with a result or a problem.
+
+    Args:
+        quick_retries: how many calls of the same attempt have failed before this one.
+    """
 
     function: Function
     incoming: Incoming
@@ -56,6 +72,7 @@ class Call:
     problem: Problem | None = None
     stack: str = ""
     took: timedelta = timedelta(0)
+    quick_retries: int = 0
 
     @property
     def message(self) -> Message:

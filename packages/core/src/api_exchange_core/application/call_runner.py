@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import cast
 
 from api_exchange_core.application.call import Call, Incoming
@@ -16,6 +17,8 @@ from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.sleeper import Sleeper
 
 _CLOSE_SECONDS = 5.0
 
@@ -33,6 +36,8 @@ class CallRunner:
 
     clock: Clock
     observer: Observer
+    sleeper: Sleeper
+    randomness: Randomness
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
     _starting: threading.Lock = field(default_factory=threading.Lock)
@@ -46,7 +51,7 @@ class CallRunner:
             function: whose processor.
             batch: what to call it with.
             begin: makes each call.
-            stop: asked before each call; once true no further one is started.
+            stop: asked before each call, quick retries included; once true no further one is started.
 
         Returns:
             The calls that ran, each with a result or a problem.
@@ -54,7 +59,7 @@ class CallRunner:
         if inspect.iscoroutinefunction(function.processor.process):
             ran: Sequence[Call | None] = self._on_loop(batch, function.concurrency, begin, stop)
         elif function.concurrency == 1 or len(batch) == 1:
-            ran = [None if stop() else self._run_here(begin(incoming)) for incoming in batch]
+            ran = [None if stop() else self._attempt_here(incoming, begin, stop) for incoming in batch]
         else:
             ran = self._in_threads(batch, function.concurrency, begin, stop)
         return [call for call in ran if call is not None]
@@ -66,6 +71,38 @@ class CallRunner:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join(_CLOSE_SECONDS)
                 self._loop = self._thread = None
+
+    def _attempt_here(self, incoming: Incoming, begin: Begin, stop: Callable[[], bool]) -> Call:
+        call = first = self._run_here(begin(incoming))
+        while call.problem is not None and (delay := self._quick_delay(call, first, stop)) is not None:
+            self.sleeper.sleep(delay)
+            if stop():
+                break
+            call = self._run_here(_next_of(call, begin))
+            call.took = self.clock.now() - first.started_at
+        return call
+
+    async def _attempt_async(self, incoming: Incoming, begin: Begin, stop: Callable[[], bool]) -> Call:
+        call = first = await self._run_async(begin(incoming))
+        while call.problem is not None and (delay := self._quick_delay(call, first, stop)) is not None:
+            await self.sleeper.sleep_async(delay)
+            if stop():
+                break
+            call = await self._run_async(_next_of(call, begin))
+            call.took = self.clock.now() - first.started_at
+        return call
+
+    def _quick_delay(self, call: Call, first: Call, stop: Callable[[], bool]) -> timedelta | None:
+        """How long to wait before *call* is made again; None if it is not."""
+        problem, policy = call.problem, call.function.retry
+        if problem is None or not policy.quick_retries or not problem.passes or stop():
+            return None
+        return policy.quick_delay(
+            call.quick_retries + 1,
+            spent=self.clock.now() - first.started_at,
+            asked=problem.retry_after,
+            random=self.randomness.fraction,
+        )
 
     def _run_here(self, call: Call) -> Call:
         with call.running(self.clock, self.observer):
@@ -80,7 +117,7 @@ class CallRunner:
         self, batch: Sequence[Incoming], concurrency: int, begin: Begin, stop: Callable[[], bool]
     ) -> Sequence[Call | None]:
         def run(incoming: Incoming) -> Call | None:
-            return None if stop() else self._run_here(begin(incoming))
+            return None if stop() else self._attempt_here(incoming, begin, stop)
 
         with ThreadPoolExecutor(max_workers=min(concurrency, len(batch))) as pool:
             started = [pool.submit(copy_context().run, run, incoming) for incoming in batch]
@@ -94,7 +131,7 @@ class CallRunner:
 
             async def run(incoming: Incoming) -> Call | None:
                 async with places:
-                    return None if stop() else await self._run_async(begin(incoming))
+                    return None if stop() else await self._attempt_async(incoming, begin, stop)
 
             return await asyncio.gather(*(run(incoming) for incoming in batch))
 
@@ -124,6 +161,13 @@ class CallRunner:
                 )
                 self._thread.start()
             return self._loop
+
+
+def _next_of(failed: Call, begin: Begin) -> Call:
+    """The call that tries *failed* again within its attempt."""
+    call = begin(failed.incoming.anew)
+    call.quick_retries = failed.quick_retries + 1
+    return call
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -21,7 +21,7 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.entity_store import EntityStore
 from api_exchange_core.ports.journal import JournalEntry, ProcessingState
 from api_exchange_core.ports.outbox import OutboxRow
-from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
+from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 _TRIES = 3
 
@@ -62,7 +62,7 @@ class Flush:
 
         Raises:
             LostRaceError: other writers were first each time, or a processor has read what is no longer true.
-            ClaimLostError: a delivery is somebody else's by now.
+            ClaimLostError: a delivery, or the claim of an exclusive function, is somebody else's by now.
             PermanentError: an output cannot be sent.
             TransientError: the store could not be reached.
         """
@@ -85,7 +85,7 @@ class Flush:
             rows = unit.outbox.add(
                 [effect for own in effects.values() for effect in own], now=self.clock.now()
             )
-            to_settle = unit.acknowledge([call.incoming.delivery for call in calls])
+            to_settle = self._acknowledge(unit, calls)
             unit.commit()
         return Flushed(
             duplicates=frozenset(call.message.id for call in calls) - accepted,
@@ -94,6 +94,13 @@ class Flush:
             outputs={message_id: len(own) for message_id, own in effects.items()},
             persisted={call.message.id: outcomes for call, outcomes in zip(fresh, persisted, strict=True)},
         )
+
+    def _acknowledge(self, unit: UnitOfWork, calls: Sequence[Call]) -> Sequence[Delivery]:
+        deliveries = [call.incoming.delivery for call in calls]
+        if calls[0].function.exclusive is not None:
+            # Its claim decides who commits; a receipt that is worthless by now must not undo the work.
+            return deliveries
+        return unit.acknowledge(deliveries)
 
     def _entry(self, call: Call) -> JournalEntry:
         message = call.message
@@ -107,6 +114,7 @@ class Flush:
             entity_id=None if message.entity is None else message.entity.id,
             started_at=call.started_at,
             finished_at=self.clock.now(),
+            fence=call.incoming.fence,
         )
 
     def _persist(self, store: EntityStore, calls: Sequence[Call], *, lock: bool) -> list[list[Persisted]]:

@@ -13,7 +13,8 @@ from datetime import timedelta
 
 from api_exchange_core.application.call import Call, Incoming, loggable
 from api_exchange_core.application.call_runner import CallRunner
-from api_exchange_core.application.failures import Failures, summary, summary_at_the_door
+from api_exchange_core.application.claims import UNKEPT, Claims, Keeper
+from api_exchange_core.application.failures import Failures, summary, summary_at_the_door, tell_claim_lost
 from api_exchange_core.application.flush import Flush, Flushed
 from api_exchange_core.application.outbox_relay import OutboxRelay
 from api_exchange_core.application.reception import WAIT_FOR_STORE, Reception
@@ -21,8 +22,9 @@ from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Settlement
 from api_exchange_core.domain.entity import EntityHead
-from api_exchange_core.domain.errors import ClaimLostError, LostRaceError, TransientError
+from api_exchange_core.domain.errors import ClaimLostError, LostRaceError, PermanentError, TransientError
 from api_exchange_core.domain.exchange import Function
+from api_exchange_core.domain.exclusive import Exclusive
 from api_exchange_core.domain.intentions import Intentions
 from api_exchange_core.domain.names import EntityId, TenantId
 from api_exchange_core.ports.clock import Clock
@@ -43,6 +45,7 @@ class ProcessorHandler:
     """Handles the deliveries of a function's queue."""
 
     reception: Reception
+    claims: Claims
     runner: CallRunner
     flush: Flush
     relay: OutboxRelay
@@ -53,7 +56,12 @@ class ProcessorHandler:
     observer: Observer
 
     def handle(
-        self, function: Function, deliveries: Sequence[Delivery], *, stop: Callable[[], bool] = never
+        self,
+        function: Function,
+        deliveries: Sequence[Delivery],
+        *,
+        stop: Callable[[], bool] = never,
+        keeper: Keeper = UNKEPT,
     ) -> list[Settlement]:
         """Process *deliveries*.
 
@@ -62,6 +70,7 @@ class ProcessorHandler:
             deliveries: a batch, of any tenants.
             stop: asked before each call of the processor; once true, what has not been started is given back
                 untouched (a deadline is near, or the process is to end).
+            keeper: renews claims while processors run, and knows which deliveries were lost meanwhile.
 
         Returns:
             What the trigger is to carry out. A delivery that is not among them is done.
@@ -69,23 +78,62 @@ class ProcessorHandler:
         received = self.reception.receive(function, deliveries)
         settlements = received.settlements
         for batch in received.by_tenant.values():
-            settlements += self._handle_tenant(function, batch, stop)
+            if function.exclusive is None:
+                settlements += self._work(function, batch, stop, keeper)
+            else:
+                settlements += self._work_claimed(function, function.exclusive, batch, stop, keeper)
         return settlements
 
-    def _handle_tenant(
-        self, function: Function, batch: Sequence[Incoming], stop: Callable[[], bool]
+    def _work_claimed(
+        self,
+        function: Function,
+        exclusive: Exclusive,
+        batch: Sequence[Incoming],
+        stop: Callable[[], bool],
+        keeper: Keeper,
     ) -> list[Settlement]:
-        ran = self.runner.run(
+        """Claim, run and commit.
+
+        Where a run that came to no end is not followed by another, only as many messages are claimed as run side by
+        side: what a process that dies has claimed counts as run.
+        """
+        size = len(batch) if exclusive.may_run_again else function.concurrency
+        settlements: list[Settlement] = []
+        for start in range(0, len(batch), size):
+            if start and stop():
+                return settlements + self._given_back(function, batch[start:], GIVEN_BACK)
+            taken = self.claims.take(function, exclusive, batch[start : start + size])
+            settlements += taken.settlements
+            if taken.incoming:
+                with self.claims.kept(function, exclusive, taken.incoming, keeper):
+                    settlements += self._work(function, taken.incoming, stop, keeper)
+        return settlements
+
+    def _work(
+        self, function: Function, batch: Sequence[Incoming], stop: Callable[[], bool], keeper: Keeper
+    ) -> list[Settlement]:
+        begun = self.runner.run(
             function, batch, begin=lambda incoming: self._call(function, incoming), stop=stop
         )
+        ran = [call for call in begun if self._is_ours(call, keeper)]
         failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])
         settlements += self.failures.settle(failed)
-        begun = {call.incoming.delivery.receipt for call in ran}
-        left = [incoming for incoming in batch if incoming.delivery.receipt not in begun]
+        receipts = {call.incoming.delivery.receipt for call in begun}
+        left = [incoming for incoming in batch if incoming.delivery.receipt not in receipts]
         return settlements + self._given_back(function, left, GIVEN_BACK)
 
+    def _is_ours(self, call: Call, keeper: Keeper) -> bool:
+        """Whether *call* may still be committed. Where there is a claim, its fence decides that at the commit."""
+        if call.incoming.fence or not keeper.has_lost(call.incoming.delivery):
+            return True
+        tell_claim_lost(self.observer, call)
+        return False
+
     def _given_back(self, function: Function, left: Sequence[Incoming], defer: Defer) -> list[Settlement]:
+        claimed = [incoming for incoming in left if incoming.fence]
+        if claimed:
+            self.claims.release(function, claimed)
         for incoming in left:
             self.observer.handled(summary_at_the_door(function, incoming, Outcome.GIVEN_BACK))
         return [Settlement(incoming.delivery, defer) for incoming in left]
@@ -137,8 +185,7 @@ class ProcessorHandler:
             except Exception as error:  # noqa: BLE001 - the last frame we own: whatever it is, each message is settled
                 settlements += self._uncommitted(call, error, _RERUNS)
                 if _is_outage(error):
-                    left = [one.incoming for one in calls[place:]]
-                    return settlements + self._given_back(call.function, left, WAIT_FOR_STORE)
+                    return settlements + self._left_uncommitted(calls[place:])
             else:
                 settlements += self._committed([call], flushed)
         return settlements
@@ -148,21 +195,39 @@ class ProcessorHandler:
         self._tell(calls, flushed)
         return [Settlement(delivery, Complete()) for delivery in flushed.to_settle]
 
+    def _left_uncommitted(self, calls: Sequence[Call]) -> list[Settlement]:
+        may_run_again = [call for call in calls if _may_run_again(call.function)]
+        for call in calls:
+            if not _may_run_again(call.function):
+                self._leave_to_policy(call)
+        if not may_run_again:
+            return []
+        return self._given_back(
+            may_run_again[0].function, [call.incoming for call in may_run_again], WAIT_FOR_STORE
+        )
+
     def _uncommitted(self, call: Call, error: Exception, reruns: int) -> list[Settlement]:
         """The settlement of a message that could not be committed even alone."""
         if isinstance(error, ClaimLostError):
-            self.observer.event("claim.lost", function=call.function.name, message_id=call.message.id)
+            tell_claim_lost(self.observer, call)
             return []
+        if not _may_run_again(call.function) and not isinstance(error, PermanentError):
+            return self._leave_to_policy(call)
         if isinstance(error, LostRaceError) and reruns > 0:
             return self._run_again(call, reruns - 1)
         call.fail(error)
         return self.failures.settle([call])
 
+    def _leave_to_policy(self, call: Call) -> list[Settlement]:
+        """Settle nothing: the processor came to an end that could not be stored, and is not to run again by itself."""
+        self.observer.event("claim.left", function=call.function.name, message_id=call.message.id)
+        return []
+
     def _run_again(self, stale: Call, reruns: int) -> list[Settlement]:
         """Call the processor anew: it has read what is no longer true."""
         (call,) = self.runner.run(
             stale.function,
-            [Incoming(stale.incoming.delivery, stale.incoming.as_received)],
+            [stale.incoming.anew],
             begin=lambda incoming: self._call(stale.function, incoming),
             stop=never,
         )
@@ -183,6 +248,10 @@ class ProcessorHandler:
             versions = sum(one.outcome.wrote_version for one in flushed.persisted.get(message_id, ()))
             outputs = flushed.outputs.get(message_id, 0)
             self.observer.handled(summary(call, outcome, versions=versions, outputs=outputs))
+
+
+def _may_run_again(function: Function) -> bool:
+    return function.exclusive is None or function.exclusive.may_run_again
 
 
 def _is_outage(error: Exception) -> bool:

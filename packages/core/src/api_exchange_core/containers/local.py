@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,12 @@ class LocalSettings(BaseSettings):
     output_folder: Path = Field(default=Path("output"), description="Where FileOutputHandler keeps its files")
     host: str = Field(default="127.0.0.1", description="Address that HTTP functions are served on")
     timers: bool = Field(default=True, description="Fire timers in this process; any number of processes may")
+    stop_grace: float = Field(
+        default=20.0,
+        ge=0,
+        le=86_400,
+        description="Seconds that a stop waits for what is in hand; fewer than whatever waits for this process",
+    )
     port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP functions; 0 picks a free one")
 
 
@@ -102,6 +109,7 @@ class LocalContainer(LocalStore):
         host=LocalStore.settings.provided.host,
         port=LocalStore.settings.provided.port,
         timers=LocalStore.settings.provided.timers,
+        grace=providers.Factory(timedelta, seconds=LocalStore.settings.provided.stop_grace),
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
+from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.application.accept_request import AcceptRequest
 from api_exchange_core.application.call_runner import CallRunner
+from api_exchange_core.application.claims import Claims
 from api_exchange_core.application.entity_service import EntityService
 from api_exchange_core.application.failures import Failures
 from api_exchange_core.application.flush import Flush
 from api_exchange_core.application.forwarding import Forwarding
+from api_exchange_core.application.held_messages import HeldMessages
 from api_exchange_core.application.outbox_relay import OutboxRelay
 from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.reception import Reception
@@ -26,6 +29,7 @@ from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
@@ -37,6 +41,7 @@ class UseCases(containers.DeclarativeContainer):
     encoder: providers.Dependency[CanonicalEncoder] = providers.Dependency(
         default=providers.Singleton(OrjsonCanonicalEncoder)
     )
+    sleeper: providers.Dependency[Sleeper] = providers.Dependency(default=providers.Singleton(SystemSleeper))
     clock: providers.Dependency[Clock] = providers.Dependency()
     randomness: providers.Dependency[Randomness] = providers.Dependency()
     observer: providers.Dependency[Observer] = providers.Dependency()
@@ -50,13 +55,15 @@ class UseCases(containers.DeclarativeContainer):
     gate = providers.Singleton(TenantGate, tenants, clock)
     failures = providers.Singleton(Failures, units, clock, randomness, observer)
     reception = providers.Singleton(Reception, gate, units, failures, observer)
-    calls = providers.Singleton(CallRunner, clock, observer)
+    claims = providers.Singleton(Claims, units, failures, clock, observer)
+    calls = providers.Singleton(CallRunner, clock, observer, sleeper, randomness)
     forwarding = providers.Singleton(Forwarding, exchange.provided.name)
     flush = providers.Singleton(Flush, units, hasher, forwarding, clock)
     relay = providers.Singleton(OutboxRelay, outbox, publisher, files, clock, observer)
     handler = providers.Singleton(
         ProcessorHandler,
         reception=reception,
+        claims=claims,
         runner=calls,
         flush=flush,
         relay=relay,
@@ -69,4 +76,5 @@ class UseCases(containers.DeclarativeContainer):
     fan_out = providers.Singleton(FanOutTick, exchange.provided.name, tenants, publisher, clock)
     sender = providers.Singleton(SendMessage, exchange.provided.name, publisher, clock, randomness)
     accept = providers.Singleton(AcceptRequest, tenants, sender)
+    held_messages = providers.Singleton(HeldMessages, units)
     entity_service = providers.Singleton(EntityService, units, hasher, clock)

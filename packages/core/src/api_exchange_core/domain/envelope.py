@@ -34,7 +34,7 @@ from api_exchange_core.domain.errors import (
     UnknownEnvelopeError,
     UnrepresentableError,
 )
-from api_exchange_core.domain.failure import Failure
+from api_exchange_core.domain.failure import Failure, PastAttempt
 from api_exchange_core.domain.json_value import MAX_DEPTH, JsonValue, json_value
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MessageId, TenantId
@@ -134,8 +134,13 @@ def decode_failure(body: bytes) -> Failure | None:
         return None
     try:
         block = from_json(cast("str", text))
-        return Failure(**{**block, "failed_at": datetime.fromisoformat(block["failed_at"])})
-    except (TypeError, ValueError, KeyError) as error:
+        history = [
+            PastAttempt(**{**one, "at": datetime.fromisoformat(one["at"])})
+            for one in block.get("history", ())
+        ]
+        failed_at = datetime.fromisoformat(block["failed_at"])
+        return Failure(**{**block, "failed_at": failed_at, "history": tuple(history)})
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise InvalidMessageError(f"malformed failure block: {_reason(error)}") from error
 
 

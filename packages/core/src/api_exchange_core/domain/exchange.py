@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.errors import DeclarationError
+from api_exchange_core.domain.exclusive import Exclusive, exclusive_of
 from api_exchange_core.domain.names import (
     FunctionName,
     QueueName,
@@ -37,6 +38,7 @@ class Function:
         retry: what to do when it fails for now.
         concurrency: how many calls of a batch may run side by side.
         sends_to: queues that its processor is known to send to, for the topology.
+        exclusive: how a message is claimed before the processor runs; None if it is not.
     """
 
     name: FunctionName
@@ -45,6 +47,7 @@ class Function:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int = 1
     sends_to: tuple[QueueName, ...] = ()
+    exclusive: Exclusive | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.retry, RetryPolicy):
@@ -153,6 +156,7 @@ class Exchange:
         retry: RetryPolicy | None = None,
         concurrency: int = 1,
         sends_to: Iterable[str] = (),
+        exclusive: bool | Exclusive = False,
     ) -> Function:
         """Run *processor* once a tenant and tick of *schedule*.
 
@@ -164,7 +168,7 @@ class Exchange:
                 f"function {name!r}: {schedule!r} is no schedule: use Schedule.every(minutes=5) or "
                 "Schedule.cron('0 6 * * *')"
             )
-        return self._declare(name, TimerTrigger(schedule), processor, retry, concurrency, sends_to)
+        return self._declare(name, TimerTrigger(schedule), processor, retry, concurrency, sends_to, exclusive)
 
     def queue(
         self,
@@ -175,13 +179,16 @@ class Exchange:
         retry: RetryPolicy | None = None,
         concurrency: int = 1,
         sends_to: Iterable[str] = (),
+        exclusive: bool | Exclusive = False,
     ) -> Function:
         """Run *processor* for each message of *queue*.
 
         Raises:
             DeclarationError: a name is taken or not portable, or another function consumes the queue.
         """
-        return self._declare(name, QueueTrigger(queue_name(queue)), processor, retry, concurrency, sends_to)
+        return self._declare(
+            name, QueueTrigger(queue_name(queue)), processor, retry, concurrency, sends_to, exclusive
+        )
 
     def http(
         self,
@@ -194,6 +201,7 @@ class Exchange:
         retry: RetryPolicy | None = None,
         concurrency: int = 1,
         sends_to: Iterable[str] = (),
+        exclusive: bool | Exclusive = False,
     ) -> Function:
         """Run *processor* for each request to *path*, acknowledged with 202 and queued.
 
@@ -206,6 +214,7 @@ class Exchange:
             retry: what to do when it fails for now.
             concurrency: how many calls of a batch may run side by side.
             sends_to: queues that the processor sends to, for the topology.
+            exclusive: claim each message before the processor runs; True for the defaults of `Exclusive`.
 
         Raises:
             DeclarationError: the name or route is taken, or the tenant source is none.
@@ -216,7 +225,7 @@ class Exchange:
                 f"not {tenant!r}"
             )
         trigger = HttpTrigger(path, (methods,) if isinstance(methods, str) else tuple(methods), tenant)
-        return self._declare(name, trigger, processor, retry, concurrency, sends_to)
+        return self._declare(name, trigger, processor, retry, concurrency, sends_to, exclusive)
 
     def _declare(
         self,
@@ -226,6 +235,7 @@ class Exchange:
         retry: RetryPolicy | None,
         concurrency: int,
         sends_to: Iterable[str],
+        exclusive: bool | Exclusive,
     ) -> Function:
         function = Function(
             name=function_name(name),
@@ -234,6 +244,7 @@ class Exchange:
             retry=RetryPolicy() if retry is None else retry,
             concurrency=concurrency,
             sends_to=tuple(queue_name(queue) for queue in sends_to),
+            exclusive=exclusive_of(exclusive, function=name),
         )
         self._refuse_clash(function)
         self._functions[name] = function

@@ -22,6 +22,15 @@ from api_exchange_core.domain.retry import RetryPolicy
 MAX_REASON = 2_000
 """Longest reason kept, in characters."""
 
+MAX_CODE = 100
+MAX_HISTORY = 10
+"""So many attempts, the last ones, are told in a dead letter."""
+
+SHORTEST_DEFER = timedelta(seconds=1)
+"""No message stays away for less when its processor defers it, or it would go round without a pause."""
+
+_MAX_PAST_REASON = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -43,17 +52,27 @@ class Problem:
     retry_after: timedelta | None = None
     defer: timedelta | None = None
 
+    @property
+    def passes(self) -> bool:
+        """Whether the same call may work in a moment."""
+        return not self.permanent and self.defer is None
+
     @classmethod
     def of(cls, error: BaseException, *, function: str) -> Problem:
         """What *error* says, raised in *function*."""
         return cls(
-            code=type(error).__name__,
+            code=_shortened(type(error).__name__, MAX_CODE),
             reason=_shortened(_text(error)),
             fingerprint=_fingerprint(function, *_origin(error)),
             permanent=isinstance(error, PermanentError),
             retry_after=_wait_of(error, "retry_after") if isinstance(error, RetryableError) else None,
             defer=_wait_of(error, "delay") if isinstance(error, DeferError) else None,
         )
+
+    @classmethod
+    def named(cls, code: str, reason: str, *, function: str, permanent: bool = False) -> Problem:
+        """A problem that the framework found itself."""
+        return cls(code=code, reason=reason, fingerprint=_fingerprint(function, code), permanent=permanent)
 
     @classmethod
     def of_result(cls, result: ProcessingResult, *, function: str) -> Problem:
@@ -64,7 +83,7 @@ class Problem:
         """
         code = result.code if result.code is not None else "ProcessingFailed"
         return cls(
-            code=_shortened(code)[:100],
+            code=_shortened(code, MAX_CODE),
             reason=_shortened(result.error if result.error is not None else ""),
             fingerprint=_fingerprint(function, code),
             permanent=not result.can_retry,
@@ -73,8 +92,34 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class PastAttempt:
+    """One attempt that failed, as the dead letter tells it."""
+
+    attempt: int
+    code: str
+    reason: str = field(repr=False)
+    fingerprint: str
+    at: datetime
+
+    @classmethod
+    def of(cls, problem: Problem, *, attempt: int, at: datetime) -> PastAttempt:
+        """What *problem* was, in short."""
+        reason = _shortened(problem.reason, _MAX_PAST_REASON)
+        return cls(attempt, problem.code, reason, problem.fingerprint, at)
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """The failure block of a dead letter."""
+    """The failure block of a dead letter.
+
+    Args:
+        function: which gave it up.
+        queue: where the message was.
+        code, reason, fingerprint: of the last problem.
+        attempts: how many there were.
+        failed_at: when it was given up.
+        history: the last attempts that failed, oldest first, `MAX_HISTORY` at most; empty if none was recorded.
+    """
 
     function: str
     queue: str
@@ -83,6 +128,7 @@ class Failure:
     fingerprint: str
     attempts: int
     failed_at: datetime
+    history: tuple[PastAttempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +148,7 @@ def decide(
         random: gives numbers in [0, 1), for the jitter.
     """
     if problem.defer is not None:
-        return Defer(problem.defer)
+        return Defer(problem.defer if problem.defer >= SHORTEST_DEFER else SHORTEST_DEFER * (1 + random()))
     if problem.permanent or policy.exhausted(attempt):
         return Condemn()
     if problem.retry_after is not None:
@@ -143,8 +189,8 @@ def _fingerprint(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, longest: int = MAX_REASON) -> str:
     printable = "".join(
-        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_REASON]
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[:longest]
     )
-    return printable if len(text) <= MAX_REASON else printable + "…"
+    return printable if len(text) <= longest else printable[: longest - 1] + "…"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from api_exchange_core.application.accept_request import AcceptRequest
+from api_exchange_core.application.call import stack_of
 from api_exchange_core.domain.errors import DeclarationError, TransientError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.local.bell import Bell
@@ -33,6 +34,7 @@ class HttpServer:
         observer: hears of requests that failed because of an error of ours.
         host: address to bind.
         port: 0 picks a free one; `port` tells which once started.
+        on_end: told why, from the server's thread, when it ended without having been stopped.
     """
 
     functions: Sequence[Function]
@@ -41,8 +43,10 @@ class HttpServer:
     observer: Observer
     host: str
     port: int
+    on_end: Callable[[str], None]
     _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
+    _stopping: bool = False
 
     def start(self) -> None:
         """Bind, and serve from a thread.
@@ -68,7 +72,7 @@ class HttpServer:
             timeout_graceful_shutdown=_KEEP_ALIVE_SECONDS,
         )
         server = self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
+        self._thread = threading.Thread(target=self._serve, args=(server, listener), name="http", daemon=True)
         self._thread.start()
         deadline = time.monotonic() + _START_SECONDS
         while not server.started:
@@ -79,8 +83,18 @@ class HttpServer:
     def stop(self) -> None:
         """Finish the requests in hand and end."""
         if self._server is not None and self._thread is not None:
+            self._stopping = True
             self._server.should_exit = True
             self._thread.join(2 * _KEEP_ALIVE_SECONDS)
+
+    def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
+        reason = "it returned, and nobody had stopped it"
+        try:
+            server.run([listener])
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the last frame we own: it is told below
+            reason = f"{type(error).__name__}\n{stack_of(error)}"
+        if server.started and not self._stopping:
+            self.on_end(reason)
 
     def _bound(self) -> socket.socket:
         listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,6 +18,7 @@ from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.domain.names import FunctionName
 from api_exchange_core.domain.trigger import HttpTrigger, TimerTrigger
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.http_server import HttpServer
 from api_exchange_core.local.timers import Timers
 from api_exchange_core.local.worker import Worker, WorkerLimits
@@ -42,6 +44,9 @@ class Runner:
         limits: how workers take their work.
         host, port: where HTTP functions are served; port 0 picks a free one.
         timers: fire timers by their schedules.
+        grace: how long `stop` waits for what is in hand.
+        on_broken: called once, from another thread, when a part has ended that the runner cannot do without; the
+            runner then stops taking work, and is to be stopped.
     """
 
     exchange: Exchange
@@ -58,10 +63,14 @@ class Runner:
     host: str = "127.0.0.1"
     port: int = 8080
     timers: bool = True
+    grace: timedelta = timedelta(seconds=20)
+    on_broken: Callable[[], None] = lambda: None
     bell: Bell = field(default_factory=Bell)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _http: HttpServer | None = None
+    _heartbeat: Heartbeat | None = None
+    _broken: str | None = None
 
     def start(self) -> None:
         """Start everything and return.
@@ -74,23 +83,44 @@ class Runner:
             function.processor  # noqa: B018 - made here, so that a wrong declaration stops the start
         served = [function for function in functions if isinstance(function.trigger, HttpTrigger)]
         if served:
-            self._http = HttpServer(served, self.accept, self.bell, self.observer, self.host, self.port)
+            self._http = HttpServer(
+                served, self.accept, self.bell, self.observer, self.host, self.port, self._http_ended
+            )
             self._http.start()
-        for worker in (self._worker(function.name) for function in functions):
+        self._heartbeat = Heartbeat(self.observer)
+        for worker in [self._worker(function.name, self._heartbeat) for function in functions]:
             self._in_thread(worker.function.name, worker.run)
         if self.timers:
             self._in_thread("timers", self._timers().run)
         self._in_thread("relay", self._relay_until_stopped)
 
-    def stop(self) -> None:
-        """Finish what is in hand, give back what is not begun, and end all threads."""
+    def stop(self) -> Sequence[str]:
+        """Finish what is in hand, give back what is not begun, and end all threads.
+
+        Returns:
+            The functions whose processors have still not come to an end after the grace period. Their threads go on;
+            to be rid of them the process must end. What they have in hand is not renewed any more and comes back.
+        """
+        until = time.monotonic() + self.grace.total_seconds()
         self._stop.set()
         self.bell.ring()
         if self._http is not None:
             self._http.stop()
         for thread in self._threads:
-            thread.join()
-        self.calls.close()
+            thread.join(max(0.0, until - time.monotonic()))
+        if self._heartbeat is not None:
+            self._heartbeat.close()
+        running = [thread.name for thread in self._threads if thread.is_alive()]
+        if running:
+            self.observer.event("runner.still_running", functions=", ".join(running))
+        else:
+            self.calls.close()
+        return running
+
+    @property
+    def broken(self) -> str | None:
+        """What has ended that the runner cannot do without; None if nothing has."""
+        return self._broken
 
     def tick(self, function_name: str, at: datetime | None = None) -> None:
         """Fire a timer function now, whatever its schedule says."""
@@ -123,7 +153,7 @@ class Runner:
         depths = self.queues.depths()
         return sum(depths.get(function.input_queue, 0) for function in self.exchange.functions)
 
-    def _worker(self, name: str) -> Worker:
+    def _worker(self, name: str, heartbeat: Heartbeat) -> Worker:
         return Worker(
             function=self.exchange.function(name),
             consumer=self.consumer,
@@ -131,8 +161,16 @@ class Runner:
             observer=self.observer,
             bell=self.bell,
             limits=self.limits,
+            heartbeat=heartbeat,
             stopping=self._stop.is_set,
         )
+
+    def _http_ended(self, reason: str) -> None:
+        self._broken = f"the HTTP server ended: {reason}"
+        self.observer.event("runner.broken", part="http", reason=reason)
+        self._stop.set()
+        self.bell.ring()
+        self.on_broken()
 
     def _timers(self) -> Timers:
         return Timers(
@@ -154,6 +192,7 @@ class Runner:
             self._stop.wait(_RELAY_EVERY.total_seconds())
 
     def _in_thread(self, name: str, run: Callable[[], None]) -> None:
-        thread = threading.Thread(target=run, name=name)
+        # A daemon, or a processor that hangs would keep the process alive after `stop` has given it up.
+        thread = threading.Thread(target=run, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()

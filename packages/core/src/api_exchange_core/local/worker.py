@@ -12,6 +12,7 @@ from api_exchange_core.application.processor_handler import GIVEN_BACK, Processo
 from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import BatchKeeper, Heartbeat
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.observer import Observer
 
@@ -22,7 +23,10 @@ class WorkerLimits:
 
     Args:
         batch: most messages of one receive, and so of one transaction.
-        visibility: how long a received message is kept from other workers.
+        visibility: how long a received message is kept from other workers; renewed at a third of it while
+            processors run.
+        max_run: a batch whose processors take longer is not renewed any more, so that a processor that hangs does
+            not keep its messages for ever: somebody else is handed them, and the late one cannot commit.
         patience: a batch whose processors take longer is committed as far as it has come, and the rest given back.
         poll: how often an idle worker looks for messages of other processes.
         after_error: the wait after an error that ended a round, such as a database that could not be reached.
@@ -30,6 +34,7 @@ class WorkerLimits:
 
     batch: int = 100
     visibility: timedelta = timedelta(minutes=5)
+    max_run: timedelta = timedelta(minutes=30)
     patience: timedelta = timedelta(seconds=2)
     poll: timedelta = timedelta(milliseconds=250)
     after_error: timedelta = timedelta(seconds=1)
@@ -37,7 +42,11 @@ class WorkerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Receives, handles and settles until it is told to stop."""
+    """Receives, handles and settles until it is told to stop.
+
+    Args:
+        heartbeat: renews what is in hand; shared by the workers of the process.
+    """
 
     function: Function
     consumer: MessageConsumer
@@ -45,6 +54,7 @@ class Worker:
     observer: Observer
     bell: Bell
     limits: WorkerLimits
+    heartbeat: Heartbeat
     stopping: Callable[[], bool]
 
     def run(self) -> None:
@@ -80,10 +90,23 @@ class Worker:
             deliveries = [suspect]
         if deliveries:
             patience = Patience(self.limits.patience, self.stopping)
-            settlements = self.handler.handle(self.function, deliveries, stop=patience.is_over)
+            keeper = self._keeper(deliveries)
+            with keeper.extending():
+                settlements = self.handler.handle(
+                    self.function, deliveries, stop=patience.is_over, keeper=keeper
+                )
             if settlements:
                 self.consumer.settle(settlements)
         return received
+
+    def _keeper(self, deliveries: Sequence[Delivery]) -> BatchKeeper:
+        return BatchKeeper(
+            self.heartbeat,
+            self.consumer,
+            deliveries,
+            visibility=self.limits.visibility,
+            max_run=self.limits.max_run,
+        )
 
     def _suspect(self, deliveries: Sequence[Delivery]) -> Delivery | None:
         """A message that has been handed out more often than it may be tried, and never came to an end.

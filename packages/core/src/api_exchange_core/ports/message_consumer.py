@@ -29,6 +29,17 @@ class MessageConsumer(Protocol):
         """
 
     @abstractmethod
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        """Keep *deliveries* invisible for *visibility* from now on, for work that takes longer than thought.
+
+        Returns:
+            Those whose receipt is worthless: settled, or somebody else's by now. Nothing of theirs is changed.
+
+        Raises:
+            TransientError: some may not be extended; their time runs as before.
+        """
+
+    @abstractmethod
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Carry out how deliveries end.
 

@@ -25,7 +25,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """One message, handled; what a summary line holds. No payload, no secrets."""
+    """One message, handled; what a summary line holds. No payload, no secrets.
+
+    Args:
+        duration: from the attempt's first call to the end of its last, quick retries and their waits included.
+        quick_retries: how often the processor was called again within the attempt.
+    """
 
     function: str
     queue: str
@@ -41,6 +46,7 @@ class Handled:
     new_versions: int = 0
     outputs: int = 0
     problem: Problem | None = None
+    quick_retries: int = 0
 
 
 class Observer(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,9 +18,10 @@ from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.domain.delivery import Complete, Retry, Settlement
 from api_exchange_core.domain.entity import EntityHead, EntityKey, EntityVersion
+from api_exchange_core.domain.exclusive import OnLost
 from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
 from api_exchange_core.domain.versioning import HeadWrite
-from api_exchange_core.ports.journal import JournalEntry, ProcessingState
+from api_exchange_core.ports.journal import Claim, JournalEntry, ProcessingState
 from api_exchange_core.ports.message_publisher import Outgoing
 
 TENANT = TenantId("customer-a")
@@ -107,13 +109,36 @@ def test_a_flush_reads_no_table_from_end_to_end(full: Engine) -> None:
     assert explained.scans == []
 
 
+def test_claims_read_no_table_from_end_to_end(full: Engine) -> None:
+    units = SqlUnitOfWorkFactory(full, queues_here=True)
+    explained = Explained(full)
+    until = NOW + timedelta(minutes=5)
+    running = [
+        replace(_entry(number), state=ProcessingState.RUNNING, leased_until=until) for number in range(10)
+    ]
+    for on_lost in (OnLost.RERUN, OnLost.HOLD):
+        with units.begin(TENANT) as unit:
+            unit.journal.claim(running, on_lost=on_lost)
+            unit.commit()
+    claims = [Claim(FUNCTION, one.message_id, 1) for one in running]
+    with units.begin(TENANT) as unit:
+        assert unit.journal.renew(claims, until=until) == set()
+        unit.journal.fail([replace(running[0], state=ProcessingState.RETRYING, fence=1)])
+        unit.journal.complete([replace(_entry(number), fence=1) for number in range(1, 10)])
+        unit.journal.release(FUNCTION, [running[0].message_id])
+        unit.commit()
+    assert len(explained.plans) == 9
+    assert explained.scans == []
+
+
 def test_settling_reads_no_table_from_end_to_end(full: Engine) -> None:
     queue = SqlQueue(full, SystemClock())
     explained = Explained(full)
     deliveries = queue.receive(QUEUE, max_messages=10, visibility=timedelta(minutes=1))
+    queue.extend(deliveries, visibility=timedelta(minutes=2))
     queue.settle([Settlement(one, Complete()) for one in deliveries[:5]])
     queue.settle([Settlement(one, Retry(timedelta(0))) for one in deliveries[5:]])
-    assert len(explained.plans) == 3
+    assert len(explained.plans) == 4
     assert explained.scans == []
 
 

@@ -20,6 +20,7 @@ from api_exchange_testing.conformance.outbox import OutboxSuite  # noqa: E402
 from api_exchange_testing.conformance.queue_inspector import QueueInspectorSuite  # noqa: E402
 from api_exchange_testing.conformance.queues_here import QueuesHereSuite  # noqa: E402
 from api_exchange_testing.conformance.randomness import RandomnessSuite  # noqa: E402
+from api_exchange_testing.conformance.sleeper import SleeperSuite  # noqa: E402
 from api_exchange_testing.conformance.storage import Storage  # noqa: E402
 from api_exchange_testing.conformance.suite import PassingTime, Suite  # noqa: E402
 from api_exchange_testing.conformance.tenant_directory import TenantDirectorySuite  # noqa: E402
@@ -42,6 +43,7 @@ __all__ = [
     "QueueTraits",
     "QueuesHereSuite",
     "RandomnessSuite",
+    "SleeperSuite",
     "Storage",
     "Suite",
     "TenantDirectorySuite",

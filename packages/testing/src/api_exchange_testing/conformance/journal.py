@@ -11,13 +11,14 @@ from api_exchange_core.ports.journal import JournalEntry, ProcessingState
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 from api_exchange_testing.conformance._samples import EVERY_SCRIPT, FUNCTION, OTHER_TENANT, TENANT, at, entry
 from api_exchange_testing.conformance._threads import all_at_once, persistently
-from api_exchange_testing.conformance.storage import Storage, StorageSuite
+from api_exchange_testing.conformance.journal_claims import JournalClaimsSuite
+from api_exchange_testing.conformance.storage import Storage
 
 _COMPLETED, _RETRYING, _DEAD = ProcessingState.COMPLETED, ProcessingState.RETRYING, ProcessingState.DEAD
 _OTHER_FUNCTION = FunctionName("route-orders")
 
 
-class JournalSuite(StorageSuite):
+class JournalSuite(JournalClaimsSuite):
     """Needs a fixture `storage` that returns a `Storage`."""
 
     def test_a_message_that_nobody_has_heard_of_is_not_completed(self, units: UnitOfWorkFactory) -> None:

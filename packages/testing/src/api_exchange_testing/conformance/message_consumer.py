@@ -191,6 +191,53 @@ class MessageConsumerSuite(Suite):
         transport.settle([late], Complete())
         assert len(transport.receive()) == (1 if transport.traits.receipts_expire else 0)
 
+    def test_an_extended_message_stays_invisible_from_then_on_for_the_new_time(
+        self, transport: Transport, clock: PassingTime
+    ) -> None:
+        body = _sent(transport)
+        delivery = transport.receive_one()
+        for _ in range(3):
+            clock.advance(transport.visibility / 2)
+            assert _extended(transport, delivery) == []
+            assert transport.receive() == []
+        clock.advance(transport.visibility / 2)
+        assert transport.receive() == []
+        clock.advance(transport.visibility / 2)
+        again = transport.receive_one()
+        assert (again.body, again.receive_count) == (body, 2)
+
+    def test_an_extended_message_is_settled_as_any_other(
+        self, transport: Transport, clock: PassingTime
+    ) -> None:
+        _sent(transport)
+        delivery = transport.receive_one()
+        _extended(transport, delivery)
+        clock.advance(transport.visibility / 2)
+        transport.settle([delivery], Complete())
+        clock.advance(transport.visibility)
+        assert transport.receive() == []
+
+    def test_who_extends_what_is_not_theirs_any_more_is_told_and_changes_nothing(
+        self, transport: Transport, clock: PassingTime
+    ) -> None:
+        _sent(transport, "late")
+        late = transport.receive_one()
+        clock.advance(transport.visibility)
+        current = transport.receive_one()
+        _sent(transport, "settled")
+        settled = transport.receive_one()
+        transport.settle([settled], Complete())
+        _sent(transport, "ours")
+        ours = transport.receive_one()
+        clock.advance(transport.visibility / 2)
+        lost = _extended(transport, late, settled, ours)
+        assert lost == [late, settled]
+        clock.advance(transport.visibility / 2)
+        assert transport.bodies() == [current.body], "only what was extended is invisible still"
+
+    def test_extending_nothing_is_no_error(self, transport: Transport) -> None:
+        assert _extended(transport) == []
+
     def test_settling_in_one_queue_leaves_the_other_alone(
         self, transport: Transport, clock: PassingTime
     ) -> None:
@@ -257,6 +304,10 @@ class MessageConsumerSuite(Suite):
 
         received = [delivery.body for deliveries in all_at_once(drain) for delivery in deliveries]
         assert sorted(received) == sorted(sent)
+
+
+def _extended(transport: Transport, *deliveries: Delivery) -> list[Delivery]:
+    return list(transport.consumer.extend(deliveries, visibility=transport.visibility))
 
 
 def _sent(

@@ -86,6 +86,19 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
             return [self._hand_out(row, visible_at=now + visibility) for row in due]
 
     @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        lost = []
+        with self._lock:
+            until = self._clock.now() + visibility
+            for delivery in deliveries:
+                row = self._claimed(delivery)
+                if row is None:
+                    lost.append(delivery)
+                else:
+                    self._queues[delivery.queue][row.number] = replace(row, visible_at=until)
+        return lost
+
+    @override
     def settle(self, settlements: Sequence[Settlement]) -> None:
         with self._lock:
             for settlement in settlements:

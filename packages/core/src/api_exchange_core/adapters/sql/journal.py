@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import RowMapping, bindparam, select
 from typing_extensions import override
 
+from api_exchange_core.adapters.sql import journal_claims
 from api_exchange_core.adapters.sql.look_up import LookUp
 from api_exchange_core.adapters.sql.many_rows import InsertRowsReturning
 from api_exchange_core.adapters.sql.schema import journal
 from api_exchange_core.adapters.sql.transaction import Transaction
+from api_exchange_core.domain.errors import ClaimLostError
+from api_exchange_core.domain.exclusive import OnLost
 from api_exchange_core.domain.names import FunctionName, MessageId
-from api_exchange_core.ports.journal import Journal, JournalEntry, ProcessingState
+from api_exchange_core.ports.journal import Claim, Journal, JournalEntry, ProcessingState, Standing
 
 _KEY: Final = ("tenant_id", "function", "message_id")
-_REST: Final = tuple(name for name in (column.name for column in journal.columns) if name not in _KEY)
+_OF_CLAIMS: Final = ("fence", "leased_until")
+_REST: Final = tuple(column.name for column in journal.columns if column.name not in (*_KEY, *_OF_CLAIMS))
 
 _RECORD = InsertRowsReturning(
     journal,
@@ -25,6 +30,7 @@ _RECORD = InsertRowsReturning(
         set_={name: insert.excluded[name] for name in _REST},
         where=journal.c.state != ProcessingState.COMPLETED.value,
     ).returning(journal.c.message_id),
+    without=_OF_CLAIMS,
 )
 
 _COMPLETED = LookUp(
@@ -41,8 +47,8 @@ _COMPLETED = LookUp(
 class SqlJournal(Journal):
     """The entries of a transaction's tenant.
 
-    Two transactions that complete the same message meet at its row: the second waits for the first, and finds it
-    completed.
+    Two transactions that complete or claim the same message meet at its row: the second waits for the first, and
+    finds it completed, or claimed. What is written under a claim asks for the claim's fence in the same statement.
     """
 
     def __init__(self, transaction: Transaction) -> None:
@@ -57,12 +63,64 @@ class SqlJournal(Journal):
         return frozenset(row.message_id for row in rows)
 
     @override
-    def complete(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
-        return self._record(entries)
+    def claim(self, entries: Sequence[JournalEntry], *, on_lost: OnLost) -> Mapping[MessageId, Standing]:
+        if not entries:
+            return {}
+        with self._transaction.writing() as connection:
+            return journal_claims.claim(connection, self._sorted(entries), on_lost=on_lost)
 
     @override
-    def fail(self, entries: Sequence[JournalEntry]) -> None:
-        self._record(entries)
+    def renew(self, claims: Sequence[Claim], *, until: datetime) -> frozenset[MessageId]:
+        if not claims:
+            return frozenset()
+        with self._transaction.writing() as connection:
+            return journal_claims.renew(connection, self._transaction.tenant_id, claims, until=until)
+
+    @override
+    def complete(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
+        claimed = [entry for entry in entries if entry.fence]
+        if claimed:
+            with self._transaction.writing() as connection:
+                if not journal_claims.end(connection, self._sorted(claimed)):
+                    raise ClaimLostError(
+                        f"of {len(claimed)} claimed messages some were claimed anew since, or declared lost: their "
+                        "leases ran out before the processor came to an end"
+                    )
+        recorded = self._record([entry for entry in entries if not entry.fence])
+        return recorded | {entry.message_id for entry in claimed}
+
+    @override
+    def fail(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
+        recorded = self._record([entry for entry in entries if not entry.fence])
+        claimed = [entry for entry in entries if entry.fence]
+        if claimed:
+            with self._transaction.writing() as connection:
+                recorded |= journal_claims.fail(connection, self._sorted(claimed))
+        return recorded
+
+    @override
+    def held(self, *, limit: int) -> Sequence[JournalEntry]:
+        wanted = (
+            select(journal)
+            .where(
+                journal.c.tenant_id == self._transaction.tenant_id,
+                journal.c.state == ProcessingState.HELD.value,
+            )
+            .order_by(journal.c.started_at, journal.c.function, journal.c.message_id)
+            .limit(limit)
+        )
+        with self._transaction.reading() as connection:
+            return [_entry(row) for row in connection.execute(wanted).mappings()]
+
+    @override
+    def release(self, function: FunctionName, message_ids: Collection[MessageId]) -> frozenset[MessageId]:
+        before = (ProcessingState.HELD, ProcessingState.GIVEN_UP)
+        return self._decide(function, message_ids, before=before, after=ProcessingState.RETRYING)
+
+    @override
+    def give_up(self, function: FunctionName, message_ids: Collection[MessageId]) -> frozenset[MessageId]:
+        before = (ProcessingState.HELD,)
+        return self._decide(function, message_ids, before=before, after=ProcessingState.GIVEN_UP)
 
     @override
     def trace(self, correlation_id: str) -> Sequence[JournalEntry]:
@@ -74,26 +132,36 @@ class SqlJournal(Journal):
             .order_by(journal.c.started_at, journal.c.finished_at, journal.c.function, journal.c.message_id)
         )
         with self._transaction.reading() as connection:
-            rows = connection.execute(wanted).mappings().all()
-        return [
-            JournalEntry(
-                **{name: value for name, value in row.items() if name not in ("tenant_id", "state")},
-                state=ProcessingState(row["state"]),
-            )
-            for row in rows
-        ]
+            return [_entry(row) for row in connection.execute(wanted).mappings()]
 
     def _record(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
         if not entries:
             return frozenset()
+        with self._transaction.writing() as connection:
+            return frozenset(_RECORD.run(connection, self._sorted(entries)))
+
+    def _decide(
+        self,
+        function: FunctionName,
+        message_ids: Collection[MessageId],
+        *,
+        before: Collection[ProcessingState],
+        after: ProcessingState,
+    ) -> frozenset[MessageId]:
+        if not message_ids:
+            return frozenset()
+        with self._transaction.writing() as connection:
+            return journal_claims.decide(
+                connection, self._transaction.tenant_id, function, message_ids, before=before, after=after
+            )
+
+    def _sorted(self, entries: Sequence[JournalEntry]) -> list[dict[str, Any]]:
         # One order everywhere, so that no two transactions wait for each other's rows.
-        rows = sorted(
+        return sorted(
             (self._row(entry) for entry in entries), key=lambda row: (row["function"], row["message_id"])
         )
-        with self._transaction.writing() as connection:
-            return frozenset(_RECORD.run(connection, rows))
 
-    def _row(self, entry: JournalEntry) -> dict[str, object]:
+    def _row(self, entry: JournalEntry) -> dict[str, Any]:
         return {
             "tenant_id": self._transaction.tenant_id,
             "function": entry.function,
@@ -106,4 +174,13 @@ class SqlJournal(Journal):
             "started_at": entry.started_at,
             "finished_at": entry.finished_at,
             "fingerprint": entry.fingerprint,
+            "fence": entry.fence,
+            "leased_until": entry.leased_until,
         }
+
+
+def _entry(row: RowMapping) -> JournalEntry:
+    return JournalEntry(
+        **{name: value for name, value in row.items() if name not in ("tenant_id", "state")},
+        state=ProcessingState(row["state"]),
+    )

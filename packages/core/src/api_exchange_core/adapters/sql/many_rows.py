@@ -36,6 +36,7 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy import Row as SqlRow
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
@@ -107,7 +108,7 @@ class InsertRows:
 
 
 class InsertRowsReturning:
-    """An INSERT of many rows, in their order, that gives back one value for each row that was written.
+    """An INSERT of many rows, in their order, that gives back something of each row that was written.
 
     Args:
         table: takes the rows.
@@ -123,11 +124,18 @@ class InsertRowsReturning:
         self._bound = finish(sqlite.insert(table))
 
     def run(self, connection: Connection, rows: Sequence[Values]) -> Sequence[Any]:
-        """Insert *rows*; the values come in any order."""
+        """Insert *rows*; the first value of each that was written, in any order."""
+        return self._result(connection, rows).scalars().all()
+
+    def run_for_all(self, connection: Connection, rows: Sequence[Values]) -> Sequence[SqlRow[Any]]:
+        """Insert *rows*; all the values of each that was written, in any order."""
+        return self._result(connection, rows).all()
+
+    def _result(self, connection: Connection, rows: Sequence[Values]) -> CursorResult[Any]:
         if connection.dialect.name == "sqlite":
             # The driver repeats no statement that returns something; SQLAlchemy makes one of all rows.
-            return connection.execute(self._bound, rows).scalars().all()
-        return self._joined.run(connection, _numbered(rows)).scalars().all()
+            return connection.execute(self._bound, rows)
+        return self._joined.run(connection, _numbered(rows))
 
 
 class _Joined:

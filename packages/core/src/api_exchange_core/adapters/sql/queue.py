@@ -147,6 +147,11 @@ class SqlQueue(MessagePublisher, MessageConsumer, QueueInspector):
         ]
 
     @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        with writing(self.engine) as connection:
+            return queue_rows.extend(connection, deliveries, until=self.clock.now() + visibility)
+
+    @override
     def settle(self, settlements: Sequence[Settlement]) -> None:
         now = self.clock.now()
         completed = [one.delivery for one in settlements if isinstance(one.disposition, Complete)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, Text, delete, select, update
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql.many_rows import ForEachRow, InsertRows
@@ -24,6 +24,14 @@ _PUT = InsertRows(queue, without=("id", "receipt"))
 _REMOVE = ForEachRow(
     {"id": queue.c.id.type, "receipt": queue.c.receipt.type},
     lambda row: delete(queue).where(queue.c.id == row["id"], queue.c.receipt == row["receipt"]),
+)
+_EXTEND = ForEachRow(
+    {"id": queue.c.id.type, "receipt": Text(), "visible_at": queue.c.visible_at.type},
+    lambda row: (
+        update(queue)
+        .where(queue.c.id == row["id"], queue.c.receipt == row["receipt"])
+        .values(visible_at=row["visible_at"])
+    ),
 )
 
 
@@ -77,3 +85,18 @@ def remove(connection: Connection, deliveries: Sequence[Delivery]) -> int:
     if not receipts:
         return 0
     return _REMOVE.run(connection, [{"id": receipt.id, "receipt": receipt.token} for receipt in receipts])
+
+
+def extend(connection: Connection, deliveries: Sequence[Delivery], *, until: datetime) -> Sequence[Delivery]:
+    """Keep the rows of *deliveries* invisible until *until*; those that are not ours any more."""
+    receipts = [Receipt.of(delivery) for delivery in deliveries]
+    rows = [{"id": one.id, "receipt": one.token, "visible_at": until} for one in receipts]
+    if not rows or _EXTEND.run(connection, rows) == len(rows):
+        return ()
+    wanted = select(queue.c.id, queue.c.receipt).where(queue.c.id.in_([receipt.id for receipt in receipts]))
+    ours = {(row.id, row.receipt) for row in connection.execute(wanted)}
+    return [
+        delivery
+        for delivery, receipt in zip(deliveries, receipts, strict=True)
+        if (receipt.id, receipt.token) not in ours
+    ]

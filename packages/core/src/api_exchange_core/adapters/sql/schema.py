@@ -120,6 +120,8 @@ journal = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime, nullable=False),
     Column("fingerprint", Text),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("leased_until", UtcDateTime),
     PrimaryKeyConstraint("tenant_id", "function", "message_id"),
     Index(None, "tenant_id", "correlation_id"),
     CheckConstraint(f"state IN ({_KNOWN_STATES})", name="state"),

@@ -86,6 +86,8 @@ class StructlogObserver(Observer):
             "new_versions": summary.new_versions,
             "outputs": summary.outputs,
         }
+        if summary.quick_retries:
+            facts["quick_retries"] = summary.quick_retries
         problem = summary.problem
         if problem is not None:
             facts |= {"error": problem.code, "fingerprint": problem.fingerprint}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from api_exchange_core.local.runner import Runner
 
 app = typer.Typer()
+
+BROKEN = 3
+"""Exit code of a run that ended by itself, or that had to leave processors behind."""
 
 
 @app.command()
@@ -40,8 +45,9 @@ def run(
 ) -> None:
     """Run an exchange on this machine: queues, timers and HTTP, until Ctrl-C or SIGTERM.
 
-    What is in hand then is finished, and what has not begun is given back; a second signal ends it at once, and what
-    was in hand is delivered again. The database is brought up to date first.
+    What is in hand then is finished, and what has not begun is given back. What is not finished within the grace
+    period (API_EXCHANGE_STOP_GRACE, in seconds) is named, and delivered again; so is what was in hand when a second
+    signal ends it at once. The database is brought up to date first.
     """
     from api_exchange_core.adapters.telemetry.observer import configure_logging
     from api_exchange_core.cli.loading import load_exchange
@@ -56,16 +62,31 @@ def run(
     )
     container = prepared_container(exchange, settings)
     runner = container.runner()
+    runner.on_broken = stop.set
     runner.start()
     try:
         _announce(exchange, runner)
         if tick_now:
             runner.tick_all()
         stop.wait()
-        print("stopping: finishing what is in hand", file=sys.stderr)
+        print(runner.broken or "stopping", "finishing what is in hand", sep=": ", file=sys.stderr)
     finally:
-        runner.stop()
+        running = runner.stop()
+        if running:
+            _end_at_once(running)
         container.engine().dispose()
+    if runner.broken is not None:
+        raise typer.Exit(BROKEN)
+
+
+def _end_at_once(running: Sequence[str]) -> None:
+    """End the process as if it was killed: the interpreter would wait for threads that do not end."""
+    print(
+        f"still running: {', '.join(running)}. Ending all the same; what they have in hand is delivered again",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(BROKEN)
 
 
 def _stop_signal() -> threading.Event:
