@@ -135,7 +135,7 @@ def test_every_function_has_a_worker_beside_timers_and_relay(new_machine: NewMac
     before = thread_names()
     machine = new_machine(shop())
     machine.runner.start()
-    assert sorted([*before, "relay", "send", "step", "timers"]) == thread_names()
+    assert sorted([*before, "relay-outbox", "send", "step", "timers"]) == thread_names()
 
 
 def test_a_processor_that_cannot_be_made_stops_the_start_before_any_thread(new_machine: NewMachine) -> None:

@@ -7,8 +7,8 @@ delivery comes to a settlement, or is acknowledged already, or is somebody else'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from api_exchange_core.application.call import Call, Incoming, loggable
@@ -24,7 +24,7 @@ from api_exchange_core.domain.entity import EntityHead
 from api_exchange_core.domain.errors import ClaimLostError, LostRaceError, TransientError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.intentions import Intentions
-from api_exchange_core.domain.names import EntityId, TenantId
+from api_exchange_core.domain.names import EntityId, FunctionName, TenantId
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer, Outcome
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
@@ -51,6 +51,7 @@ class ProcessorHandler:
     hasher: ContentHasher
     clock: Clock
     observer: Observer
+    _ran_last: dict[FunctionName, TenantId] = field(default_factory=dict, init=False, repr=False)
 
     def handle(
         self, function: Function, deliveries: Sequence[Delivery], *, stop: Callable[[], bool] = never
@@ -68,9 +69,14 @@ class ProcessorHandler:
         """
         received = self.reception.receive(function, deliveries)
         settlements = received.settlements
-        for batch in received.by_tenant.values():
-            settlements += self._handle_tenant(function, batch, stop)
+        for tenant_id in self._in_turn(function, received.by_tenant):
+            settlements += self._handle_tenant(function, received.by_tenant[tenant_id], stop)
         return settlements
+
+    def _in_turn(self, function: Function, tenant_ids: Iterable[TenantId]) -> Sequence[TenantId]:
+        """Begin after the tenant that ran last: it may have been slow, and the others were given back for it."""
+        last = self._ran_last.get(function.name, "")
+        return sorted(tenant_ids, key=lambda tenant_id: (tenant_id <= last, tenant_id))
 
     def _handle_tenant(
         self, function: Function, batch: Sequence[Incoming], stop: Callable[[], bool]
@@ -78,6 +84,8 @@ class ProcessorHandler:
         ran = self.runner.run(
             function, batch, begin=lambda incoming: self._call(function, incoming), stop=stop
         )
+        if ran:
+            self._ran_last[function.name] = batch[0].message.tenant_id
         failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])
         settlements += self.failures.settle(failed)

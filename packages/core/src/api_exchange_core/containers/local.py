@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
@@ -69,6 +70,7 @@ class LocalContainer(containers.DeclarativeContainer):
         publisher=queue,
         files=providers.Singleton(LocalFileSink, settings.provided.output_folder),
         outbox=providers.Singleton(SqlOutboxRelaySource, engine),
+        leases=providers.Singleton(SqlLeases, engine),
     )
     runner = providers.Singleton(
         Runner,
@@ -76,7 +78,8 @@ class LocalContainer(containers.DeclarativeContainer):
         consumer=queue,
         queues=queue,
         handler=use_cases.handler,
-        relay=use_cases.relay,
+        chores=use_cases.chores,
+        do_chore=use_cases.do_chore,
         fan_out=use_cases.fan_out,
         accept=use_cases.accept,
         calls=use_cases.calls,

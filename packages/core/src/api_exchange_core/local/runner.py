@@ -1,16 +1,15 @@
-"""An exchange on one machine: workers for every queue, timers, HTTP and the outbox relay, in one process."""
+"""An exchange on one machine: workers for every queue, timers, HTTP and chores, in one process."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from api_exchange_core.application.accept_request import AcceptRequest
-from api_exchange_core.application.call import loggable
 from api_exchange_core.application.call_runner import CallRunner
-from api_exchange_core.application.outbox_relay import OutboxRelay
+from api_exchange_core.application.chores import Chore, DoChore
 from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.exchange import Exchange
@@ -25,7 +24,7 @@ from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.queue_inspector import QueueInspector
 
-_RELAY_EVERY = timedelta(seconds=2)
+_CHORE_ENDS = timedelta(seconds=10)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,7 +35,8 @@ class Runner:
         exchange: the application.
         consumer: where messages come from.
         queues: tells how many wait.
-        handler, relay, fan_out, accept: the use cases.
+        handler, fan_out, accept, do_chore: the use cases.
+        chores: what is done beside the functions; each in a thread of its own, so that one that hangs stops no other.
         calls: runs processors; closed at the end.
         clock, observer: the ports of these names.
         limits: how workers take their work.
@@ -48,7 +48,8 @@ class Runner:
     consumer: MessageConsumer
     queues: QueueInspector
     handler: ProcessorHandler
-    relay: OutboxRelay
+    chores: Sequence[Chore]
+    do_chore: DoChore
     fan_out: FanOutTick
     accept: AcceptRequest
     calls: CallRunner
@@ -61,6 +62,7 @@ class Runner:
     bell: Bell = field(default_factory=Bell)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
+    _chore_threads: list[threading.Thread] = field(default_factory=list)
     _http: HttpServer | None = None
 
     def start(self) -> None:
@@ -80,16 +82,24 @@ class Runner:
             self._in_thread(worker.function.name, worker.run)
         if self.timers:
             self._in_thread("timers", self._timers().run)
-        self._in_thread("relay", self._relay_until_stopped)
+        for chore in self.chores:
+            self._in_background(chore)
 
     def stop(self) -> None:
-        """Finish what is in hand, give back what is not begun, and end all threads."""
+        """Finish what is in hand, give back what is not begun, and end all threads.
+
+        A chore that does not come to an end is left behind; its thread ends with the process.
+        """
         self._stop.set()
         self.bell.ring()
         if self._http is not None:
             self._http.stop()
         for thread in self._threads:
             thread.join()
+        for thread in self._chore_threads:
+            thread.join(_CHORE_ENDS.total_seconds())
+            if thread.is_alive():
+                self.observer.event("chore.left_running", chore=thread.name)
         self.calls.close()
 
     def tick(self, function_name: str, at: datetime | None = None) -> None:
@@ -144,14 +154,15 @@ class Runner:
             stopping=self._stop.is_set,
         )
 
-    def _relay_until_stopped(self) -> None:
+    def _do_until_stopped(self, chore: Chore) -> None:
         while not self._stop.is_set():
-            try:
-                while self.relay.sweep() == self.relay.batch and not self._stop.is_set():
-                    pass
-            except Exception as error:  # noqa: BLE001 - the last frame we own: without its thread nothing is relayed
-                self.observer.event("relay.error", **loggable(error))
-            self._stop.wait(_RELAY_EVERY.total_seconds())
+            if not self.do_chore.do(chore, stop=self._stop.is_set).more:
+                self._stop.wait(chore.every.total_seconds())
+
+    def _in_background(self, chore: Chore) -> None:
+        thread = threading.Thread(target=self._do_until_stopped, args=(chore,), name=chore.name, daemon=True)
+        self._chore_threads.append(thread)
+        thread.start()
 
     def _in_thread(self, name: str, run: Callable[[], None]) -> None:
         thread = threading.Thread(target=run, name=name)

@@ -103,7 +103,7 @@ def test_a_flush_reads_no_table_from_end_to_end(full: Engine) -> None:
         unit.journal.trace("c")
         unit.entities.versions(new[0].id)
         unit.commit()
-    assert len(explained.plans) == 12
+    assert len(explained.plans) == 13
     assert explained.scans == []
 
 
@@ -113,7 +113,7 @@ def test_settling_reads_no_table_from_end_to_end(full: Engine) -> None:
     deliveries = queue.receive(QUEUE, max_messages=10, visibility=timedelta(minutes=1))
     queue.settle([Settlement(one, Complete()) for one in deliveries[:5]])
     queue.settle([Settlement(one, Retry(timedelta(0))) for one in deliveries[5:]])
-    assert len(explained.plans) == 3
+    assert len(explained.plans) == 4
     assert explained.scans == []
 
 
