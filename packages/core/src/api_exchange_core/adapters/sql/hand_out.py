@@ -57,7 +57,7 @@ def hand_out(
     rows: list[Row[Any]] = []
     if len(known) > 1 and connection.dialect.name == "postgresql":
         text = orjson.dumps([{"tenant_id": lane, "share": share} for lane, share in known.items()]).decode()
-        rows += connection.execute(_FROM_MANY, {**given, _SHARES: text})
+        rows += connection.execute(_FROM_MANY, {**given, _SHARES: text, "most": sum(known.values())})
     else:
         for lane, share in known.items():
             rows += connection.execute(_FROM_ONE, {**given, "tenant": lane, "share": share})
@@ -121,7 +121,10 @@ def _picked_from_each() -> Select[Any]:
     its_share = (
         _picked().where(_candidate.c.tenant_id == given.c.tenant_id).limit(given.c.share).lateral("its_share")
     )
-    return select(its_share.c.id).join_from(given, its_share, true())
+    # The limit leaves nothing out. It is how the planner hears of the number: it would take it for thousands, and
+    # rather read the whole table than look each row up.
+    most = bindparam("most", type_=Integer)
+    return select(its_share.c.id).join_from(given, its_share, true()).limit(most)
 
 
 def _handing_out(picked: Select[Any]) -> Any:

@@ -45,6 +45,38 @@ class _Circle:
     last: Lane = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def suffices(self, most: int, now: datetime) -> bool:
+        """Whether *most* messages can be shared out among the lanes that were seen."""
+        if not self.lanes or self.seen_at is None:
+            return False
+        # A clock that was set back makes nothing last.
+        return (self.is_whole or len(self.lanes) >= most) and timedelta(0) <= now - self.seen_at < A_MOMENT
+
+    def look_around(self, now: datetime, look: Look) -> None:
+        """See which lanes there are, from the one after the last that was served."""
+        if self.is_whole or self.last is None:
+            found = list(look(FIRST))
+        else:
+            found = list(look(self.last))
+            if len(found) < MOST_SEEN:
+                found += [lane for lane in look(FIRST) if lane not in found][: MOST_SEEN - len(found)]
+        self.lanes = deque(found)
+        self.is_whole = len(found) < MOST_SEEN
+        self.seen_at = now
+        if self.last in self.lanes and self.is_whole:
+            self.lanes.rotate(-1 - self.lanes.index(self.last))
+
+    def serve(self, most: int) -> Sequence[Lane]:
+        """The next lanes, at most *most*, which had their turn with that."""
+        if not self.lanes:
+            return ()
+        chosen = list(self.lanes)[:most]
+        self.lanes.rotate(-most)
+        self.last = self.lanes[-1]
+        if not self.is_whole:
+            self.lanes = deque(list(self.lanes)[: -len(chosen)])
+        return chosen
+
 
 class Turns:
     """Serves the lanes of each queue in turn, so that with more of them than a batch is large none waits for ever.
@@ -64,42 +96,12 @@ class Turns:
         """
         circle = self._circles.setdefault(queue, _Circle())
         with circle.lock:
-            if not circle.lanes or circle.seen_at is None or not _is_recent(circle.seen_at, now):
-                _look_around(circle, now, look)
-            return _served(circle, most)
+            if not circle.suffices(most, now):
+                circle.look_around(now, look)
+            return circle.serve(most)
 
     def drop(self, queue: QueueName, empty: Collection[Lane]) -> None:
         """Leave out lanes that had less than their share."""
         circle = self._circles[queue]
         with circle.lock:
             circle.lanes = deque(lane for lane in circle.lanes if lane not in empty)
-
-
-def _is_recent(seen_at: datetime, now: datetime) -> bool:
-    return timedelta(0) <= now - seen_at < A_MOMENT  # a clock that was set back makes nothing last
-
-
-def _look_around(circle: _Circle, now: datetime, look: Look) -> None:
-    after = FIRST if circle.is_whole or circle.last is None else circle.last
-    found = look(after)
-    if not found and after != FIRST:
-        after = FIRST
-        found = look(after)
-    circle.lanes = deque(found)
-    circle.is_whole = after == FIRST and len(found) < MOST_SEEN
-    circle.seen_at = now
-    if circle.is_whole and circle.last in circle.lanes:
-        circle.lanes.rotate(-1 - circle.lanes.index(circle.last))
-
-
-def _served(circle: _Circle, most: int) -> Sequence[Lane]:
-    if not circle.lanes:
-        return ()
-    lanes = list(circle.lanes)[:most]
-    if circle.is_whole:
-        circle.lanes.rotate(-most)
-        circle.last = circle.lanes[-1]
-    else:
-        circle.lanes = deque(list(circle.lanes)[most:])
-        circle.last = lanes[-1]
-    return lanes
