@@ -282,8 +282,8 @@ class MessageConsumerSuite(Suite):
         self, transport: Transport
     ) -> None:
         tenants = [TenantId(f"customer-{letter}") for letter in "abcdefg"]
-        for number in range(6):
-            for tenant in tenants:
+        for tenant in tenants:
+            for number in range(6):
                 _sent(transport, f"{tenant}-{number}", tenant=tenant)
         received = [body for _ in tenants for body in _batch(transport, 2)]
         assert len(received) <= 2 * len(tenants)
