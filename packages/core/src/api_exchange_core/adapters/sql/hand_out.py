@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import cast as sql_cast
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from api_exchange_core.adapters.sql.schema import queue
 from api_exchange_core.adapters.sql.turns import MOST_SEEN, Lane
@@ -127,7 +128,7 @@ def _picked_from_each() -> Select[Any]:
     return select(its_share.c.id).join_from(given, its_share, true()).limit(most)
 
 
-def _handing_out(picked: Select[Any]) -> Any:
+def _handing_out(picked: Select[Any]) -> ReturningUpdate[Any]:
     # Picked apart from the UPDATE, or PostgreSQL might plan a join that picks anew for each row and takes too many.
     ids = picked.cte("picked")
     return (
