@@ -13,6 +13,7 @@ from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
@@ -34,6 +35,7 @@ from api_exchange_testing.conformance import (
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
+    LeasesSuite,
     MessageConsumerSuite,
     MessagePublisherSuite,
     ObserverSuite,
@@ -50,6 +52,7 @@ from api_exchange_testing.conformance import (
     UnitOfWorkSuite,
 )
 from api_exchange_testing.conformance.file_sink import Read
+from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.tenant_directory import Connect
 
 GRACE = timedelta(seconds=5)
@@ -114,6 +117,12 @@ class TestSqlTenantDirectory(TenantDirectorySuite):
     @pytest.fixture
     def connect(self, new_engine: NewEngine) -> Connect:
         return lambda: SqlTenantDirectory(new_engine())
+
+
+class TestSqlLeases(LeasesSuite):
+    @pytest.fixture
+    def connect_leases(self, new_engine: NewEngine) -> ConnectLeases:
+        return lambda: SqlLeases(new_engine())
 
 
 class TestLocalFileSink(FileSinkSuite):

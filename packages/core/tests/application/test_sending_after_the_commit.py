@@ -30,7 +30,7 @@ from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_core.ports.observer import Outcome
-from api_exchange_core.ports.outbox import OutboxRelaySource, OutboxRow, OutgoingLine
+from api_exchange_core.ports.outbox import OutboxBacklog, OutboxRelaySource, OutboxRow, OutgoingLine
 from api_exchange_testing import (
     InMemoryFileSink,
     InMemoryQueue,
@@ -98,6 +98,14 @@ class DiesBeforeTakingOff(OutboxRelaySource):
             self._alive = True
             raise Killed
         self._source.sent(ids)
+
+    @override
+    def postpone(self, ids: Sequence[int], *, until: datetime) -> None:
+        self._source.postpone(ids, until=until)
+
+    @override
+    def backlog(self, *, now: datetime) -> OutboxBacklog:
+        return self._source.backlog(now=now)
 
     @override
     def pending(self) -> int:
@@ -283,19 +291,36 @@ def test_a_row_that_can_never_be_sent_is_told_and_stays_and_holds_up_no_other(
     assert bench.stuck() == [3]
 
 
-def test_a_row_that_can_never_be_sent_is_told_again_with_every_lease_until_someone_mends_it() -> None:
+def test_a_row_that_can_never_be_sent_is_put_off_for_longer_each_time_until_someone_mends_it() -> None:
     bench = Bench()
     bench.transport.refused = {"stuck"}
     bench.put(message("stuck"))
-    for _ in range(3):
-        bench.relay().sweep()
-        bench.relay().sweep()
-        bench.clock.advance(LEASE)
-    assert bench.stuck() == [1, 1, 1]
+    bench.relay().sweep()
+    for minutes in (1, 2, 4, 8, 16, 32, 60, 60):
+        bench.clock.advance(timedelta(minutes=minutes, seconds=-1))
+        assert bench.relay().sweep() == 0
+        bench.clock.advance(timedelta(seconds=1))
+        assert bench.relay().sweep() == 1
+    told = [event.facts for event in bench.observer.events]
+    assert [facts["attempts"] for facts in told] == list(range(1, 10))
+    assert [facts["again_in"] for facts in told][-2:] == [3600, 3600]
+    assert bench.source.backlog(now=bench.clock.now()).stuck == 1
     bench.transport.refused = set()
+    bench.clock.advance(timedelta(hours=1))
     bench.relay().sweep()
     assert bench.transport.sent == ["stuck"]
     assert bench.source.pending() == 0
+
+
+def test_a_row_that_was_tried_a_thousand_times_is_still_put_off_for_an_hour() -> None:
+    bench = Bench()
+    bench.transport.refused = {"stuck"}
+    bench.put(message("stuck"))
+    for _ in range(1_000):
+        bench.source.postpone([1], until=bench.clock.now())
+    bench.relay().sweep()
+    bench.clock.advance(timedelta(hours=1))
+    assert bench.relay().sweep() == 1
 
 
 def test_more_stuck_rows_than_a_batch_holds_do_not_hide_those_behind_them() -> None:

@@ -29,9 +29,11 @@ from api_exchange_core import (
     TenantFromApiKey,
 )
 from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.application.chores import Chore, Done
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, local_container
 from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.names import QueueName, TenantId
+from api_exchange_core.local import runner
 from api_exchange_core.local.runner import Runner
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_core.ports.outbox import OutgoingLine
@@ -135,7 +137,7 @@ def test_every_function_has_a_worker_beside_timers_and_relay(new_machine: NewMac
     before = thread_names()
     machine = new_machine(shop())
     machine.runner.start()
-    assert sorted([*before, "relay", "send", "step", "timers"]) == thread_names()
+    assert sorted([*before, "relay-outbox", "send", "step", "timers"]) == thread_names()
 
 
 def test_a_processor_that_cannot_be_made_stops_the_start_before_any_thread(new_machine: NewMachine) -> None:
@@ -383,3 +385,40 @@ def test_the_relay_sends_what_a_process_that_died_has_left_in_the_outbox(new_mac
     machine.runner.start()
     machine.wait_until(lambda: machine.container.use_cases.outbox().pending() == 0)
     assert (machine.folder / "output/customer-a/left.jsonl").read_bytes() == b'{"n": 1}\n'
+
+
+# Chores
+
+
+def test_a_chore_that_hangs_or_fails_holds_up_no_other_and_no_stop(
+    new_machine: NewMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_CHORE_ENDS", timedelta(milliseconds=10))
+    machine = new_machine(shop())
+    go_on = threading.Event()
+    soon = timedelta(milliseconds=1)
+    rounds: list[int] = []
+
+    def hang() -> Done:
+        go_on.wait(30)
+        return Done(0)
+
+    def fail() -> Done:
+        raise RuntimeError("hunter2")
+
+    def work() -> Done:
+        rounds.append(len(rounds))
+        return Done(0)
+
+    machine.runner.chores = [
+        Chore(name="hangs", every=soon, round=hang),
+        Chore(name="fails", every=soon, round=fail),
+        Chore(name="works", every=soon, round=work),
+    ]
+    machine.runner.start()
+    machine.wait_until(lambda: len(rounds) > 3 and len(machine.observer.events) > 3)
+    machine.runner.stop()
+    told = {(event.name, event.facts["chore"]) for event in machine.observer.events}
+    assert told == {("chore.error", "fails"), ("chore.left_running", "hangs")}
+    go_on.set()
+    machine.wait_until(lambda: "hangs" not in thread_names())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from dependency_injector import providers
@@ -72,6 +72,10 @@ class Impatient(Bell):
 
     @override
     def wait(self, heard: int, *, at_most: timedelta) -> None:
+        return
+
+    @override
+    def rest(self, length: timedelta, *, stopping: Callable[[], bool]) -> None:
         return
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from typing_extensions import override
@@ -40,6 +40,10 @@ class PassingBell(Bell):
     @override
     def wait(self, heard: int, *, at_most: timedelta) -> None:
         self._clock.advance(at_most + self._lag)
+
+    @override
+    def rest(self, length: timedelta, *, stopping: Callable[[], bool]) -> None:
+        self._clock.advance(length + self._lag)
 
 
 class Fetch(ProcessorInterface):

@@ -358,6 +358,44 @@ def test_what_could_not_be_settled_comes_back_after_its_visibility() -> None:
     assert bench.depth("done") == 1
 
 
+def test_the_wait_after_an_error_is_not_cut_short_by_rings() -> None:
+    bench = Bench(Step())
+    bench.send(1)
+    consumer = Breaks(bench.queue, receiving=iter([TransientError("no route")]), settling=iter([]))
+    limits = replace(EAGER, after_error=timedelta(milliseconds=60))
+    is_over = threading.Event()
+
+    def keep_ringing() -> None:
+        while not is_over.wait(0.001):
+            bench.bell.ring()
+
+    ringing = threading.Thread(target=keep_ringing)
+    ringing.start()
+    began = time.monotonic()
+    bench.worker(limits, consumer=consumer, stopping=lambda: bench.is_at_rest).run()
+    is_over.set()
+    ringing.join()
+    assert time.monotonic() - began >= 0.06
+
+
+def test_a_stop_is_noticed_at_once_even_while_a_worker_waits_after_an_error() -> None:
+    bench = Bench(Step())
+    errors = (TransientError("no route") for _ in range(100))
+    consumer = Breaks(bench.queue, receiving=errors, settling=iter([]))
+    stop = threading.Event()
+    worker = bench.worker(replace(EAGER, after_error=FAR), consumer=consumer, stopping=stop.is_set)
+    thread = threading.Thread(target=worker.run)
+    began = time.monotonic()
+    thread.start()
+    while not bench.observer.events and time.monotonic() - began < SOON:
+        bench.bell.wait(bench.bell.rings, at_most=timedelta(milliseconds=5))
+    stop.set()
+    bench.bell.ring()
+    thread.join()
+    assert time.monotonic() - began < SOON
+    assert len(bench.observer.events) == 1
+
+
 # Waiting
 
 

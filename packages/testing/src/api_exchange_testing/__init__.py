@@ -6,6 +6,7 @@ The conformance suites need pytest, and are imported from `api_exchange_testing.
 from api_exchange_testing.harness import Harness
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
+from api_exchange_testing.memory.leases import InMemoryLeases
 from api_exchange_testing.memory.observer import Event, RecordingObserver
 from api_exchange_testing.memory.queue import InMemoryQueue, QueuedMessage
 from api_exchange_testing.memory.randomness import SeededRandomness
@@ -17,6 +18,7 @@ __all__ = [
     "Event",
     "Harness",
     "InMemoryFileSink",
+    "InMemoryLeases",
     "InMemoryQueue",
     "InMemoryStore",
     "InMemoryTenantDirectory",

@@ -20,6 +20,7 @@ from api_exchange_core.domain.trigger import TimerTrigger
 from api_exchange_core.ports.observer import Handled
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
+from api_exchange_testing.memory.leases import InMemoryLeases
 from api_exchange_testing.memory.observer import RecordingObserver
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.randomness import SeededRandomness
@@ -96,6 +97,7 @@ class Harness:
             publisher=providers.Object(self.queues),
             files=providers.Object(self.files),
             outbox=providers.Object(self.store.relay_source),
+            leases=providers.Singleton(InMemoryLeases),
         )
 
     @property

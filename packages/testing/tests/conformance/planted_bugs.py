@@ -16,11 +16,19 @@ from api_exchange_core.domain.names import EntityId, MessageId, QueueName, Tenan
 from api_exchange_core.ports.journal import JournalEntry
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.outbox import OutboxRow
-from api_exchange_testing import InMemoryFileSink, InMemoryQueue, InMemoryStore, InMemoryUnitOfWorkFactory
+from api_exchange_testing import (
+    InMemoryFileSink,
+    InMemoryLeases,
+    InMemoryQueue,
+    InMemoryStore,
+    InMemoryUnitOfWorkFactory,
+    QueuedMessage,
+)
 from api_exchange_testing.conformance import (
     EntityStoreSuite,
     FileSinkSuite,
     JournalSuite,
+    LeasesSuite,
     MessageConsumerSuite,
     MessagePublisherSuite,
     OutboxSuite,
@@ -31,6 +39,7 @@ from api_exchange_testing.conformance import (
     UnitOfWorkSuite,
 )
 from api_exchange_testing.conformance.file_sink import Read
+from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.memory.entity_store import InMemoryEntityStore
 from api_exchange_testing.memory.journal import InMemoryJournal
 from api_exchange_testing.memory.outbox import DUE_AFTER, InMemoryOutboxRelaySource
@@ -66,6 +75,12 @@ class QueueThatForgetsOrder(InMemoryQueue):
     @override
     def publish(self, messages: Sequence[Outgoing]) -> None:
         super().publish(list(reversed(messages)))
+
+
+class QueueThatServesTheOldestAlone(InMemoryQueue):
+    @override
+    def _in_turn(self, queue: QueueName, due: Sequence[QueuedMessage], most: int) -> Sequence[QueuedMessage]:
+        return due[:most]
 
 
 class QueueThatTakesOldReceipts(InMemoryQueue):
@@ -130,6 +145,18 @@ class RelayWithoutLease(InMemoryOutboxRelaySource):
     @override
     def claim(self, *, now: datetime, limit: int, lease: timedelta) -> Sequence[OutboxRow]:
         return super().claim(now=now, limit=limit, lease=timedelta(0))
+
+
+class RelayThatForgetsItsTries(InMemoryOutboxRelaySource):
+    @override
+    def postpone(self, ids: Sequence[int], *, until: datetime) -> None:
+        pass
+
+
+class LeasesThatOutliveTheirTime(InMemoryLeases):
+    @override
+    def release(self, name: str, *, owner: str, ran_at: datetime | None = None) -> None:
+        super().release(name, owner=self._leases[name].owner or owner, ran_at=ran_at)
 
 
 class BuggyUnits(InMemoryUnitOfWorkFactory):
@@ -218,6 +245,10 @@ class TestForgetsOrder(WithQueue):
     queue = QueueThatForgetsOrder
 
 
+class TestServesTheOldestAlone(WithQueue):
+    queue = QueueThatServesTheOldestAlone
+
+
 class TestTakesOldReceipts(WithQueue):
     queue = QueueThatTakesOldReceipts
 
@@ -275,6 +306,21 @@ class TestRelaysWithoutLease(OutboxSuite):
         return storage(
             InMemoryUnitOfWorkFactory(store), store, RelayWithoutLease(store.outbox, store.changed)
         )
+
+
+class TestForgetsItsTries(OutboxSuite):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        store = InMemoryStore()
+        relay = RelayThatForgetsItsTries(store.outbox, store.changed)
+        return storage(InMemoryUnitOfWorkFactory(store), store, relay)
+
+
+class TestOutlivesItsTime(LeasesSuite):
+    @pytest.fixture
+    def connect_leases(self) -> ConnectLeases:
+        leases = LeasesThatOutliveTheirTime()
+        return lambda: leases
 
 
 class TestAcknowledgesAtOnce(QueuesHereSuite):

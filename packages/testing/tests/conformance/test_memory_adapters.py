@@ -10,6 +10,7 @@ from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_testing import (
     InMemoryFileSink,
+    InMemoryLeases,
     InMemoryQueue,
     InMemoryStore,
     InMemoryTenantDirectory,
@@ -26,6 +27,7 @@ from api_exchange_testing.conformance import (
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
+    LeasesSuite,
     MessageConsumerSuite,
     MessagePublisherSuite,
     ObserverSuite,
@@ -42,6 +44,7 @@ from api_exchange_testing.conformance import (
     UnitOfWorkSuite,
 )
 from api_exchange_testing.conformance.file_sink import Read
+from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.tenant_directory import Connect
 from api_exchange_testing.memory.outbox import DUE_AFTER
 from api_exchange_testing.memory.queue import MAX_BODY
@@ -86,6 +89,13 @@ class TestInMemoryTenantDirectory(TenantDirectorySuite):
     def connect(self) -> Connect:
         directory = InMemoryTenantDirectory()
         return lambda: directory
+
+
+class TestInMemoryLeases(LeasesSuite):
+    @pytest.fixture
+    def connect_leases(self) -> ConnectLeases:
+        leases = InMemoryLeases()
+        return lambda: leases
 
 
 class TestInMemoryFileSink(FileSinkSuite):

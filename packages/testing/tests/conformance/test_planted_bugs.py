@@ -26,6 +26,13 @@ _PLANTED = Path(__file__).with_name("planted_bugs.py")
             },
         ),
         ("TestForgetsOrder", {"test_messages_of_one_call_with_the_same_ordering_key_keep_their_order"}),
+        (
+            "TestServesTheOldestAlone",
+            {
+                "test_a_tenant_with_many_messages_leaves_another_its_share",
+                "test_with_more_tenants_than_are_received_at_once_none_waits_for_ever",
+            },
+        ),
         ("TestTakesOldReceipts", {"test_a_receipt_is_worthless_once_the_message_was_delivered_again"}),
         (
             "TestIgnoresTenants",
@@ -73,6 +80,14 @@ _PLANTED = Path(__file__).with_name("planted_bugs.py")
                 "test_of_many_relays_one_claims_a_row",
             },
         ),
+        (
+            "TestForgetsItsTries",
+            {
+                "test_a_postponed_row_is_claimed_again_at_its_time_and_says_how_often_it_was_postponed",
+                "test_later_rows_of_its_key_do_not_wait_for_a_postponed_one",
+            },
+        ),
+        ("TestOutlivesItsTime", {"test_one_whose_time_was_up_gives_back_nothing_of_its_successor"}),
         ("TestAcknowledgesAtOnce", {"test_what_is_rolled_back_is_neither_sent_nor_acknowledged"}),
         ("TestFollowsNames", {"test_no_name_leads_out_of_the_tenants_folder"}),
     ],

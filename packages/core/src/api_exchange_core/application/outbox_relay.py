@@ -14,6 +14,8 @@ from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.outbox import OutboxRelaySource, OutboxRow, OutgoingLine
 
+_MOST_DOUBLINGS = 16  # far beyond any wait, and far from what overflows
+
 
 @dataclass(frozen=True, slots=True)
 class OutboxRelay:
@@ -27,6 +29,8 @@ class OutboxRelay:
         observer: hears of rows that cannot be sent.
         batch: most rows of one claim.
         lease: how long a claim holds; longer than sending a batch takes.
+        postponed: for how long a row is put off that cannot be sent; twice as long each time.
+        postponed_at_most: and never longer than this, so that it goes out soon after somebody has mended the cause.
     """
 
     source: OutboxRelaySource
@@ -36,6 +40,8 @@ class OutboxRelay:
     observer: Observer
     batch: int = 100
     lease: timedelta = timedelta(seconds=60)
+    postponed: timedelta = timedelta(minutes=1)
+    postponed_at_most: timedelta = timedelta(hours=1)
 
     def sweep(self) -> int:
         """Carry out one batch of rows that are due: what a process that died has left behind.
@@ -53,8 +59,9 @@ class OutboxRelay:
     def carry_out(self, rows: Sequence[OutboxRow]) -> None:
         """Send *rows* in their order and take them off.
 
-        A row that can never be sent stays in the outbox, is told to the observer, and holds up no other. Neither does
-        a file that cannot be written for now: what was sent beside it is taken off, and not sent again.
+        A row that can never be sent stays in the outbox, is told to the observer, and holds up no other: it is put
+        off for longer and longer, so that many of them do not fill every sweep. Neither does a file that cannot be
+        written for now hold up others: what was sent beside it is taken off, and not sent again.
 
         Raises:
             TransientError: some were not sent; those were not taken off.
@@ -78,14 +85,25 @@ class OutboxRelay:
             self._send(rows)
         except PermanentError as error:
             if len(rows) == 1:
-                self.observer.event(
-                    "outbox.stuck", outbox_id=rows[0].id, error=type(error).__name__, reason=str(error)
-                )
+                self._postpone(rows[0], error)
                 return
             for row in rows:
                 self._carry_out_part([row], done)
         else:
             done += rows
+
+    def _postpone(self, row: OutboxRow, error: PermanentError) -> None:
+        doublings = min(row.attempts, _MOST_DOUBLINGS)
+        wait = min(self.postponed * 2**doublings, self.postponed_at_most)
+        self.source.postpone([row.id], until=self.clock.now() + wait)
+        self.observer.event(
+            "outbox.stuck",
+            outbox_id=row.id,
+            attempts=row.attempts + 1,
+            again_in=wait.total_seconds(),
+            error=type(error).__name__,
+            reason=str(error),
+        )
 
     def _send(self, rows: Sequence[OutboxRow]) -> None:
         """Send rows that go to one place: the publisher, or one file."""

@@ -7,8 +7,8 @@ delivery comes to a settlement, or is acknowledged already, or is somebody else'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from api_exchange_core.application.call import Call, Incoming, loggable
@@ -26,7 +26,7 @@ from api_exchange_core.domain.errors import ClaimLostError, LostRaceError, Perma
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.exclusive import Exclusive
 from api_exchange_core.domain.intentions import Intentions
-from api_exchange_core.domain.names import EntityId, TenantId
+from api_exchange_core.domain.names import EntityId, FunctionName, TenantId
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer, Outcome
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
@@ -54,6 +54,7 @@ class ProcessorHandler:
     hasher: ContentHasher
     clock: Clock
     observer: Observer
+    _ran_last: dict[FunctionName, TenantId] = field(default_factory=dict, init=False, repr=False)
 
     def handle(
         self,
@@ -77,12 +78,18 @@ class ProcessorHandler:
         """
         received = self.reception.receive(function, deliveries)
         settlements = received.settlements
-        for batch in received.by_tenant.values():
+        for tenant_id in self._in_turn(function, received.by_tenant):
+            batch = received.by_tenant[tenant_id]
             if function.exclusive is None:
                 settlements += self._work(function, batch, stop, keeper)
             else:
                 settlements += self._work_claimed(function, function.exclusive, batch, stop, keeper)
         return settlements
+
+    def _in_turn(self, function: Function, tenant_ids: Iterable[TenantId]) -> Sequence[TenantId]:
+        """Begin after the tenant that ran last: it may have been slow, and the others were given back for it."""
+        last = self._ran_last.get(function.name, "")
+        return sorted(tenant_ids, key=lambda tenant_id: (tenant_id <= last, tenant_id))
 
     def _work_claimed(
         self,
@@ -115,6 +122,8 @@ class ProcessorHandler:
         begun = self.runner.run(
             function, batch, begin=lambda incoming: self._call(function, incoming), stop=stop
         )
+        if begun:
+            self._ran_last[function.name] = batch[0].message.tenant_id
         ran = [call for call in begun if self._is_ours(call, keeper)]
         failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
@@ -93,6 +94,7 @@ class LocalContainer(LocalStore):
         publisher=LocalStore.queue,
         files=providers.Singleton(LocalFileSink, LocalStore.settings.provided.output_folder),
         outbox=providers.Singleton(SqlOutboxRelaySource, LocalStore.engine),
+        leases=providers.Singleton(SqlLeases, LocalStore.engine),
     )
     runner = providers.Singleton(
         Runner,
@@ -100,7 +102,8 @@ class LocalContainer(LocalStore):
         consumer=LocalStore.queue,
         queues=LocalStore.queue,
         handler=use_cases.handler,
-        relay=use_cases.relay,
+        chores=use_cases.chores,
+        do_chore=use_cases.do_chore,
         fan_out=use_cases.fan_out,
         accept=use_cases.accept,
         calls=use_cases.calls,

@@ -8,6 +8,7 @@ from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEnc
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.application.accept_request import AcceptRequest
 from api_exchange_core.application.call_runner import CallRunner
+from api_exchange_core.application.chores import DoChore, relay_outbox
 from api_exchange_core.application.claims import Claims
 from api_exchange_core.application.entity_service import EntityService
 from api_exchange_core.application.failures import Failures
@@ -25,6 +26,7 @@ from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.leases import Leases
 from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.outbox import OutboxRelaySource
@@ -50,6 +52,7 @@ class UseCases(containers.DeclarativeContainer):
     publisher: providers.Dependency[MessagePublisher] = providers.Dependency()
     files: providers.Dependency[FileSink] = providers.Dependency()
     outbox: providers.Dependency[OutboxRelaySource] = providers.Dependency()
+    leases: providers.Dependency[Leases] = providers.Dependency()
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
     gate = providers.Singleton(TenantGate, tenants, clock)
@@ -78,3 +81,8 @@ class UseCases(containers.DeclarativeContainer):
     accept = providers.Singleton(AcceptRequest, tenants, sender)
     held_messages = providers.Singleton(HeldMessages, units)
     entity_service = providers.Singleton(EntityService, units, hasher, clock)
+
+    chores = providers.List(
+        providers.Singleton(relay_outbox, relay),
+    )
+    do_chore = providers.Singleton(DoChore, leases, clock, observer, owner=randomness.provided.new_id.call())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 
 
@@ -28,3 +30,10 @@ class Bell:
         """Return when it has been rung since *heard*, or after *at_most*."""
         with self._condition:
             self._condition.wait_for(lambda: self._rings != heard, at_most.total_seconds())
+
+    def rest(self, length: timedelta, *, stopping: Callable[[], bool]) -> None:
+        """Return after *length*, however often it is rung meanwhile, or at a ring after which `stopping` is true."""
+        until = time.monotonic() + length.total_seconds()
+        with self._condition:
+            while not stopping() and (left := until - time.monotonic()) > 0:
+                self._condition.wait(left)

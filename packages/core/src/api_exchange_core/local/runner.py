@@ -1,4 +1,4 @@
-"""An exchange on one machine: workers for every queue, timers, HTTP and the outbox relay, in one process."""
+"""An exchange on one machine: workers for every queue, timers, HTTP and chores, in one process."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from api_exchange_core.application.accept_request import AcceptRequest
-from api_exchange_core.application.call import loggable
 from api_exchange_core.application.call_runner import CallRunner
-from api_exchange_core.application.outbox_relay import OutboxRelay
+from api_exchange_core.application.chores import Chore, DoChore
 from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.exchange import Exchange
@@ -27,7 +26,7 @@ from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.queue_inspector import QueueInspector
 
-_RELAY_EVERY = timedelta(seconds=2)
+_CHORE_ENDS = timedelta(seconds=10)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,7 +37,8 @@ class Runner:
         exchange: the application.
         consumer: where messages come from.
         queues: tells how many wait.
-        handler, relay, fan_out, accept: the use cases.
+        handler, fan_out, accept, do_chore: the use cases.
+        chores: what is done beside the functions; each in a thread of its own, so that one that hangs stops no other.
         calls: runs processors; closed at the end.
         clock, observer: the ports of these names.
         limits: how workers take their work.
@@ -53,7 +53,8 @@ class Runner:
     consumer: MessageConsumer
     queues: QueueInspector
     handler: ProcessorHandler
-    relay: OutboxRelay
+    chores: Sequence[Chore]
+    do_chore: DoChore
     fan_out: FanOutTick
     accept: AcceptRequest
     calls: CallRunner
@@ -68,6 +69,7 @@ class Runner:
     bell: Bell = field(default_factory=Bell)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
+    _chore_threads: list[threading.Thread] = field(default_factory=list)
     _http: HttpServer | None = None
     _heartbeat: Heartbeat | None = None
     _broken: str | None = None
@@ -92,10 +94,13 @@ class Runner:
             self._in_thread(worker.function.name, worker.run)
         if self.timers:
             self._in_thread("timers", self._timers().run)
-        self._in_thread("relay", self._relay_until_stopped)
+        for chore in self.chores:
+            self._in_background(chore)
 
     def stop(self) -> Sequence[str]:
         """Finish what is in hand, give back what is not begun, and end all threads.
+
+        A chore that does not come to an end is left behind; its thread ends with the process.
 
         Returns:
             The functions whose processors have still not come to an end after the grace period. Their threads go on;
@@ -110,6 +115,10 @@ class Runner:
             thread.join(max(0.0, until - time.monotonic()))
         if self._heartbeat is not None:
             self._heartbeat.close()
+        for thread in self._chore_threads:
+            thread.join(_CHORE_ENDS.total_seconds())
+            if thread.is_alive():
+                self.observer.event("chore.left_running", chore=thread.name)
         running = [thread.name for thread in self._threads if thread.is_alive()]
         if running:
             self.observer.event("runner.still_running", functions=", ".join(running))
@@ -182,14 +191,15 @@ class Runner:
             stopping=self._stop.is_set,
         )
 
-    def _relay_until_stopped(self) -> None:
+    def _do_until_stopped(self, chore: Chore) -> None:
         while not self._stop.is_set():
-            try:
-                while self.relay.sweep() == self.relay.batch and not self._stop.is_set():
-                    pass
-            except Exception as error:  # noqa: BLE001 - the last frame we own: without its thread nothing is relayed
-                self.observer.event("relay.error", **loggable(error))
-            self._stop.wait(_RELAY_EVERY.total_seconds())
+            if not self.do_chore.do(chore, stop=self._stop.is_set).more:
+                self._stop.wait(chore.every.total_seconds())
+
+    def _in_background(self, chore: Chore) -> None:
+        thread = threading.Thread(target=self._do_until_stopped, args=(chore,), name=chore.name, daemon=True)
+        self._chore_threads.append(thread)
+        thread.start()
 
     def _in_thread(self, name: str, run: Callable[[], None]) -> None:
         # A daemon, or a processor that hangs would keep the process alive after `stop` has given it up.

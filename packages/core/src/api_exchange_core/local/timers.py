@@ -49,7 +49,7 @@ class Timers:
             self.fan_out.fan_out(function, scheduled_at)
         except Exception as error:  # noqa: BLE001 - the last frame we own: without its thread no timer fires any more
             self.observer.event("timer.error", function=function.name, **loggable(error))
-            self.bell.wait(self.bell.rings, at_most=_LONGEST_SLEEP)
+            self.bell.rest(_LONGEST_SLEEP, stopping=self.stopping)
             return False
         self.bell.ring()
         return True

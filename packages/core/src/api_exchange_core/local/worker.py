@@ -65,7 +65,7 @@ class Worker:
                 worked = self.work_once()
             except Exception as error:  # noqa: BLE001 - the last frame we own: without its thread a queue is served no more
                 self.observer.event("worker.error", function=self.function.name, **loggable(error))
-                self.bell.wait(self.bell.rings, at_most=self.limits.after_error)
+                self.bell.rest(self.limits.after_error, stopping=self.stopping)
                 continue
             if worked:
                 self.bell.ring()

@@ -20,7 +20,11 @@ class MessageConsumer(Protocol):
 
     @abstractmethod
     def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
-        """Up to *max_messages* that are visible now, oldest first; none if there are none. Does not wait.
+        """Up to *max_messages* that are visible now; none if there are none. Does not wait.
+
+        Each tenant that has messages gets its share, oldest first, and what one leaves of its share goes to the
+        others; with more tenants than *max_messages*, they take turns from one receive to the next. A transport that
+        cannot tell tenants apart hands out the oldest first, of whatever tenant.
 
         While a message with an ordering key is unsettled, later ones of its tenant and key are not delivered.
 

@@ -28,10 +28,27 @@ class OutboxRow:
     Args:
         id: grows with the order of the rows of one unit of work.
         effect: what is to be done.
+        attempts: how often it was postponed.
     """
 
     id: int
     effect: Outgoing | OutgoingLine
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxBacklog:
+    """How much waits in the outbox, and for how long: what to watch a relay by.
+
+    Args:
+        waiting: rows, of any kind.
+        stuck: those of them that have been postponed: somebody has to see to them.
+        lag: for how long the oldest row that has never been postponed has been due; None if none is due.
+    """
+
+    waiting: int
+    stuck: int
+    lag: timedelta | None
 
 
 class Outbox(Protocol):
@@ -56,12 +73,21 @@ class OutboxRelaySource(Protocol):
         """Up to *limit* rows that are due, oldest first, for nobody else until *now* + *lease*.
 
         A row is due a while after its unit of work, so that whoever committed it can carry it out first. Of rows
-        with the same queue, tenant and ordering key none is claimed while an older one is claimed by another.
+        with the same queue, tenant and ordering key none is claimed while an older one is claimed by another, or not
+        due yet. A row that was postponed has lost its place: later ones of its key do not wait for it.
         """
 
     @abstractmethod
     def sent(self, ids: Sequence[int]) -> None:
         """Take off rows whose effects have been carried out."""
+
+    @abstractmethod
+    def postpone(self, ids: Sequence[int], *, until: datetime) -> None:
+        """Give up the claim to rows that cannot be sent, and let nobody claim them before *until*."""
+
+    @abstractmethod
+    def backlog(self, *, now: datetime) -> OutboxBacklog:
+        """What waits, across tenants."""
 
     @abstractmethod
     def pending(self) -> int:

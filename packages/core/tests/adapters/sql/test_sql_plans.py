@@ -105,7 +105,7 @@ def test_a_flush_reads_no_table_from_end_to_end(full: Engine) -> None:
         unit.journal.trace("c")
         unit.entities.versions(new[0].id)
         unit.commit()
-    assert len(explained.plans) == 12
+    assert len(explained.plans) == 13
     assert explained.scans == []
 
 
@@ -129,6 +129,21 @@ def test_claims_read_no_table_from_end_to_end(full: Engine) -> None:
         unit.commit()
     assert len(explained.plans) == 9
     assert explained.scans == []
+
+
+@pytest.mark.parametrize("tenants", [2, 50, 5_000])
+def test_a_receive_from_many_tenants_reads_no_table_from_end_to_end_and_sorts_nothing(
+    full: Engine, tenants: int
+) -> None:
+    with writing(full) as connection:
+        connection.exec_driver_sql(f"UPDATE queue SET tenant_id = 'customer-' || (id %% {tenants})")
+    queue = SqlQueue(full, SystemClock())
+    explained = Explained(full)
+    deliveries = queue.receive(QUEUE, max_messages=10, visibility=timedelta(minutes=1))
+    assert len(deliveries) == 10
+    assert len(explained.plans) == 2
+    assert explained.scans == []
+    assert [plan for plan in explained.plans if "Sort" in plan] == []
 
 
 def test_settling_reads_no_table_from_end_to_end(full: Engine) -> None:

@@ -13,6 +13,7 @@ from api_exchange_testing.conformance.entity_store import EntityStoreSuite  # no
 from api_exchange_testing.conformance.error_log import ErrorLogSuite  # noqa: E402
 from api_exchange_testing.conformance.file_sink import FileSinkSuite  # noqa: E402
 from api_exchange_testing.conformance.journal import JournalSuite  # noqa: E402
+from api_exchange_testing.conformance.leases import LeasesSuite  # noqa: E402
 from api_exchange_testing.conformance.message_consumer import MessageConsumerSuite  # noqa: E402
 from api_exchange_testing.conformance.message_publisher import MessagePublisherSuite  # noqa: E402
 from api_exchange_testing.conformance.observer import ObserverSuite  # noqa: E402
@@ -34,6 +35,7 @@ __all__ = [
     "ErrorLogSuite",
     "FileSinkSuite",
     "JournalSuite",
+    "LeasesSuite",
     "MessageConsumerSuite",
     "MessagePublisherSuite",
     "ObserverSuite",

@@ -296,6 +296,48 @@ class MessageConsumerSuite(Suite):
         ]
         assert sorted(transport.bodies()) == sorted(others)
 
+    def test_a_tenant_with_many_messages_leaves_another_its_share(self, transport: Transport) -> None:
+        many = [_sent(transport, f"many-{number:02}") for number in range(30)]
+        few = [_sent(transport, f"few-{number}", tenant=OTHER_TENANT) for number in range(3)]
+        first = _batch(transport, 6)
+        if not transport.traits.fair:
+            assert len(first) <= 6
+            return
+        assert sorted(first) == sorted(many[:3] + few)
+
+    def test_what_a_tenant_leaves_of_its_share_goes_to_the_others(self, transport: Transport) -> None:
+        many = [_sent(transport, f"many-{number:02}") for number in range(12)]
+        one = _sent(transport, "one", tenant=OTHER_TENANT)
+        first = _batch(transport, 10)
+        if not transport.traits.fair:
+            assert len(first) <= 10
+            return
+        assert sorted(first) == sorted([*many[:9], one])
+
+    def test_a_tenant_whose_messages_wait_for_their_order_leaves_its_share(
+        self, transport: Transport
+    ) -> None:
+        first = [_sent(transport, f"first-{number}", ordering_key="order-1") for number in range(8)]
+        second = [_sent(transport, f"second-{number}", tenant=OTHER_TENANT) for number in range(8)]
+        received = _batch(transport, 8)
+        if not (transport.traits.fair and transport.traits.ordering_keys):
+            assert len(received) <= 8
+            return
+        assert sorted(received) == sorted([first[0], *second[:7]])
+
+    def test_with_more_tenants_than_are_received_at_once_none_waits_for_ever(
+        self, transport: Transport
+    ) -> None:
+        tenants = [TenantId(f"customer-{letter}") for letter in "abcdefg"]
+        for tenant in tenants:
+            for number in range(6):
+                _sent(transport, f"{tenant}-{number}", tenant=tenant)
+        received = [body for _ in tenants for body in _batch(transport, 2)]
+        assert len(received) <= 2 * len(tenants)
+        if transport.traits.fair:
+            oldest = [outgoing(f"{tenant}-{number}").body for tenant in tenants for number in (0, 1)]
+            assert sorted(received) == sorted(oldest)
+
     def test_of_many_threads_one_receives_a_message(self, transport: Transport) -> None:
         sent = [_sent(transport, f"message-{number}") for number in range(40)]
 
@@ -323,3 +365,9 @@ def _sent(
     message = outgoing(name, queue=queue_name, ordering_key=ordering_key, tenant=tenant)
     transport.publisher.publish([message])
     return message.body
+
+
+def _batch(transport: Transport, most: int) -> list[bytes]:
+    """The bodies of one receive."""
+    received = transport.consumer.receive(transport.queue, max_messages=most, visibility=transport.visibility)
+    return [delivery.body for delivery in received]

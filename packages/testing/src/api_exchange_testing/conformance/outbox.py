@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.ports.message_publisher import Outgoing
-from api_exchange_core.ports.outbox import OutboxRelaySource, OutboxRow, OutgoingLine
+from api_exchange_core.ports.outbox import OutboxBacklog, OutboxRelaySource, OutboxRow, OutgoingLine
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 from api_exchange_testing.conformance._samples import EVERY_SCRIPT, OTHER_TENANT, TENANT, line, outgoing
 from api_exchange_testing.conformance._threads import all_at_once, persistently
@@ -149,6 +150,54 @@ class OutboxSuite(StorageSuite):
         )
         relay.wait_until_due()
         assert relay.claim() == rows
+
+    def test_a_postponed_row_is_claimed_again_at_its_time_and_says_how_often_it_was_postponed(
+        self, units: UnitOfWorkFactory, relay: Relay, clock: PassingTime
+    ) -> None:
+        (row,) = relay.committed(units, outgoing())
+        relay.wait_until_due()
+        relay.claim()
+        for attempts in (1, 2):
+            relay.source.postpone([row.id], until=clock.now() + 2 * _LEASE)
+            clock.advance(2 * _LEASE - timedelta(seconds=1))
+            assert relay.claim() == []
+            clock.advance(timedelta(seconds=1))
+            assert relay.claim() == [replace(row, attempts=attempts)]
+
+    def test_later_rows_of_its_key_do_not_wait_for_a_postponed_one(
+        self, units: UnitOfWorkFactory, relay: Relay, clock: PassingTime
+    ) -> None:
+        rows = relay.committed(
+            units, *(outgoing(f"message-{number}", ordering_key="order-1") for number in range(3))
+        )
+        relay.wait_until_due()
+        assert relay.claim() == rows
+        relay.source.postpone([rows[0].id], until=clock.now() + 9 * _LEASE)
+        clock.advance(_LEASE)
+        assert relay.claim() == rows[1:]
+
+    def test_a_row_that_is_gone_cannot_be_postponed(
+        self, units: UnitOfWorkFactory, relay: Relay, clock: PassingTime
+    ) -> None:
+        (row,) = relay.committed(units, outgoing())
+        relay.source.sent([row.id])
+        relay.source.postpone([row.id], until=clock.now())
+        relay.source.postpone([], until=clock.now())
+        assert relay.source.pending() == 0
+
+    def test_the_backlog_tells_what_waits_what_is_stuck_and_how_far_the_relay_is_behind(
+        self, units: UnitOfWorkFactory, relay: Relay, clock: PassingTime
+    ) -> None:
+        assert relay.source.backlog(now=clock.now()) == OutboxBacklog(waiting=0, stuck=0, lag=None)
+        stuck, *_ = relay.committed(units, outgoing("message-1"), outgoing("message-2"), line())
+        assert relay.source.backlog(now=clock.now()) == OutboxBacklog(waiting=3, stuck=0, lag=None)
+        relay.wait_until_due()
+        relay.source.postpone([stuck.id], until=clock.now())
+        behind = timedelta(seconds=7)
+        clock.advance(behind)
+        assert relay.source.backlog(now=clock.now()) == OutboxBacklog(waiting=3, stuck=1, lag=behind)
+        relay.source.sent([row.id for row in relay.claim() if row.id != stuck.id])
+        assert relay.source.backlog(now=clock.now()) == OutboxBacklog(waiting=1, stuck=1, lag=None)
 
     def test_of_many_relays_one_claims_a_row(self, units: UnitOfWorkFactory, relay: Relay) -> None:
         rows = relay.committed(units, *(outgoing(f"message-{number}") for number in range(40)))

@@ -24,6 +24,7 @@ class QueueTraits:
     Args:
         unit: a span that the transport keeps exactly; the suites wait and delay by small multiples of it.
         oldest_first: messages without ordering keys are received in the order in which they were sent.
+        fair: each tenant gets its share of a receive.
         ordering_keys: messages with the same key wait for each other.
         receipts_expire: a receipt is worthless from the end of its timeout, not only from the next receive.
         max_body: largest body in bytes, None for any; more is refused. What a message may be always fits.
@@ -32,6 +33,7 @@ class QueueTraits:
 
     unit: timedelta = timedelta(seconds=30)
     oldest_first: bool = True
+    fair: bool = True
     ordering_keys: bool = True
     receipts_expire: bool = True
     max_body: int | None = None

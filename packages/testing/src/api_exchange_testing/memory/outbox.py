@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing_extensions import override
 
 from api_exchange_core.ports.message_publisher import Outgoing
-from api_exchange_core.ports.outbox import Outbox, OutboxRelaySource, OutboxRow, OutgoingLine
+from api_exchange_core.ports.outbox import Outbox, OutboxBacklog, OutboxRelaySource, OutboxRow, OutgoingLine
 
 DUE_AFTER = timedelta(seconds=30)
 """How long the relay leaves a row to the unit of work that committed it."""
@@ -27,6 +27,11 @@ class _Waiting:
     row: OutboxRow
     due_at: datetime
     claimed_until: datetime = _NEVER
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it has been postponed."""
+        return self.row.attempts > 0
 
 
 @dataclass(slots=True)
@@ -96,6 +101,21 @@ class InMemoryOutboxRelaySource(OutboxRelaySource):
                 self._rows.waiting.pop(id_, None)
 
     @override
+    def postpone(self, ids: Sequence[int], *, until: datetime) -> None:
+        with self._changed:
+            for one in [self._rows.waiting[id_] for id_ in ids if id_ in self._rows.waiting]:
+                row = replace(one.row, attempts=one.row.attempts + 1)
+                self._rows.waiting[row.id] = _Waiting(row, due_at=until)
+
+    @override
+    def backlog(self, *, now: datetime) -> OutboxBacklog:
+        with self._changed:
+            rows = list(self._rows.waiting.values())
+        lags = [now - one.due_at for one in rows if one.due_at <= now and not one.is_stuck]
+        stuck = sum(one.is_stuck for one in rows)
+        return OutboxBacklog(waiting=len(rows), stuck=stuck, lag=max(lags, default=None))
+
+    @override
     def pending(self) -> int:
         with self._changed:
             return len(self._rows.waiting)
@@ -108,7 +128,7 @@ class InMemoryOutboxRelaySource(OutboxRelaySource):
                 continue
             if one.due_at <= now and one.claimed_until <= now:
                 yield one
-            elif group is not None:
+            elif group is not None and not one.is_stuck:
                 held_up.add(group)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from typing_extensions import override
 from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.envelope import FAILURE_ROOM, MAX_MESSAGE_BYTES
 from api_exchange_core.domain.errors import ClaimLostError, PermanentError
-from api_exchange_core.domain.names import QueueName, dead_letter_queue
+from api_exchange_core.domain.names import QueueName, TenantId, dead_letter_queue
 from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_consumer import MessageConsumer
@@ -71,6 +71,7 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._queues: defaultdict[QueueName, _Rows] = defaultdict(dict)
+        self._served_last: dict[QueueName, TenantId] = {}
         self._numbers = count(1)
         self._lock = threading.RLock()
 
@@ -82,8 +83,9 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
     def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
         with self._lock:
             now = self._clock.now()
-            due = [row for row in self._first_of_groups(queue) if row.visible_at <= now][:max_messages]
-            return [self._hand_out(row, visible_at=now + visibility) for row in due]
+            due = [row for row in self._first_of_groups(queue) if row.visible_at <= now]
+            chosen = self._in_turn(queue, due, max_messages)
+            return [self._hand_out(row, visible_at=now + visibility) for row in chosen]
 
     @override
     def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
@@ -161,6 +163,22 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
             elif row.group not in seen:
                 seen.add(row.group)
                 yield row
+
+    def _in_turn(self, queue: QueueName, due: Sequence[QueuedMessage], most: int) -> Sequence[QueuedMessage]:
+        """One message of each tenant after the other, beginning after the tenant that was served last."""
+        waiting: dict[TenantId, deque[QueuedMessage]] = {}
+        for row in due:
+            waiting.setdefault(row.outgoing.tenant_id, deque()).append(row)
+        last = self._served_last.get(queue, "")
+        turns = deque(sorted(waiting, key=lambda tenant: (tenant <= last, tenant)))
+        chosen: list[QueuedMessage] = []
+        while turns and len(chosen) < most:
+            tenant = turns.popleft()
+            chosen.append(waiting[tenant].popleft())
+            self._served_last[queue] = tenant
+            if waiting[tenant]:
+                turns.append(tenant)
+        return sorted(chosen, key=lambda row: row.number)
 
     def _hand_out(self, row: QueuedMessage, *, visible_at: datetime) -> Delivery:
         queue = row.outgoing.queue

@@ -23,7 +23,7 @@ FILE: Final = "file"
 _ADD = InsertRowsReturning(
     outbox,
     lambda insert: insert.returning(outbox.c.id),
-    without=("id", "claimed_until"),
+    without=("id", "claimed_until", "attempts"),
 )
 
 

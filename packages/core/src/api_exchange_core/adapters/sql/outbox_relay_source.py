@@ -7,14 +7,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Engine, Integer, and_, bindparam, delete, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    Engine,
+    Integer,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql.engine import reading, writing, writing_once
 from api_exchange_core.adapters.sql.many_rows import ForEachRow
 from api_exchange_core.adapters.sql.outbox import effect_of
 from api_exchange_core.adapters.sql.schema import outbox
-from api_exchange_core.ports.outbox import OutboxRelaySource, OutboxRow
+from api_exchange_core.ports.outbox import OutboxBacklog, OutboxRelaySource, OutboxRow
 
 _CLAIMING: Final = 0x6170_695F_7278  # of PostgreSQL's advisory locks; a number of our own
 
@@ -39,6 +52,7 @@ _PICKED = (
                 _older.c.name == _waiting.c.name,
                 _older.c.ordering_key == _waiting.c.ordering_key,
                 _older.c.id < _waiting.c.id,
+                _older.c.attempts == 0,
                 or_(_older.c.claimed_until > bindparam("now"), _older.c.due_at > _waiting.c.due_at),
             ),
         ),
@@ -63,10 +77,27 @@ _CLAIM = (
         outbox.c.delay,
         outbox.c.ordering_key,
         outbox.c.properties,
+        outbox.c.attempts,
     )
 )
 
 _TAKE_OFF = ForEachRow({"id": outbox.c.id.type}, lambda row: delete(outbox).where(outbox.c.id == row["id"]))
+
+
+_POSTPONE = ForEachRow(
+    {"id": outbox.c.id.type, "due_at": outbox.c.due_at.type},
+    lambda row: (
+        update(outbox)
+        .where(outbox.c.id == row["id"])
+        .values(due_at=row["due_at"], claimed_until=null(), attempts=outbox.c.attempts + 1)
+    ),
+)
+
+_BACKLOG = select(
+    func.count(),
+    func.count().filter(outbox.c.attempts > 0),
+    func.min(outbox.c.due_at).filter(outbox.c.attempts == 0, outbox.c.due_at <= bindparam("now")),
+).select_from(outbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +119,27 @@ class SqlOutboxRelaySource(OutboxRelaySource):
             if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(_CLAIMING)))
             rows = connection.execute(_CLAIM, {"now": now, "most": limit, "until": now + lease}).all()
-        return [OutboxRow(row.id, effect_of(row)) for row in sorted(rows, key=lambda row: row.id)]
+        return [
+            OutboxRow(row.id, effect_of(row), row.attempts) for row in sorted(rows, key=lambda row: row.id)
+        ]
 
     @override
     def sent(self, ids: Sequence[int]) -> None:
         if ids:
             with writing_once(self.engine) as connection:
                 _TAKE_OFF.run(connection, [{"id": id_} for id_ in ids])
+
+    @override
+    def postpone(self, ids: Sequence[int], *, until: datetime) -> None:
+        if ids:
+            with writing_once(self.engine) as connection:
+                _POSTPONE.run(connection, [{"id": id_, "due_at": until} for id_ in ids])
+
+    @override
+    def backlog(self, *, now: datetime) -> OutboxBacklog:
+        with reading(self.engine) as connection:
+            waiting, stuck, due_since = connection.execute(_BACKLOG, {"now": now}).one()
+        return OutboxBacklog(waiting=waiting, stuck=stuck, lag=None if due_since is None else now - due_since)
 
     @override
     def pending(self) -> int:

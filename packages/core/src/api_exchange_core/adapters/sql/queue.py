@@ -3,64 +3,27 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Integer, Text, bindparam, exists, func, literal, null, or_, select, update
+from sqlalchemy import Engine, Integer, Row, Text, func, null, select, update
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql import queue_rows
+from api_exchange_core.adapters.sql import hand_out, queue_rows
 from api_exchange_core.adapters.sql.engine import reading, writing, writing_once
 from api_exchange_core.adapters.sql.many_rows import ForEachRow
 from api_exchange_core.adapters.sql.queue_rows import Receipt
 from api_exchange_core.adapters.sql.schema import queue
+from api_exchange_core.adapters.sql.turns import Lane, Turns
 from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.names import QueueName, dead_letter_queue
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_core.ports.queue_inspector import QueueInspector
-
-_candidate = queue.alias("candidate")
-_older = queue.alias("older")
-
-_is_visible = (_candidate.c.queue == bindparam("queue_name"), _candidate.c.visible_at <= bindparam("now"))
-
-_ANY_VISIBLE = select(literal(1)).select_from(_candidate).where(*_is_visible).limit(1)
-
-_PICKED = (
-    select(_candidate.c.id)
-    .where(
-        *_is_visible,
-        or_(
-            _candidate.c.ordering_key.is_(None),
-            ~exists().where(
-                _older.c.queue == _candidate.c.queue,
-                _older.c.tenant_id == _candidate.c.tenant_id,
-                _older.c.ordering_key == _candidate.c.ordering_key,
-                _older.c.id < _candidate.c.id,
-            ),
-        ),
-    )
-    .order_by(_candidate.c.visible_at, _candidate.c.id)
-    .limit(bindparam("most", type_=Integer))
-    .with_for_update(skip_locked=True, of=_candidate)
-    .cte("picked")
-)
-
-# Picked apart from the UPDATE, or PostgreSQL might plan a join that picks anew for each row and takes too many.
-_HAND_OUT = (
-    update(queue)
-    .where(queue.c.id == _PICKED.c.id)
-    .values(
-        receive_count=queue.c.receive_count + 1,
-        visible_at=bindparam("until"),
-        receipt=bindparam("token", type_=Text),
-    )
-    .returning(queue.c.id, queue.c.body, queue.c.receive_count, queue.c.enqueued_at)
-)
 
 _POSTPONE = ForEachRow(
     {"id": queue.c.id.type, "receipt": Text(), "visible_at": queue.c.visible_at.type, "uncounted": Integer()},
@@ -104,6 +67,9 @@ class SqlQueue(MessagePublisher, MessageConsumer, QueueInspector):
     rows that another is about to take (SKIP LOCKED); SQLite's take turns, and those that find nothing do not
     even do that. "Oldest first" means: visible for the longest time.
 
+    Each tenant that has messages gets its share of a batch, and what it leaves goes to the others (`Turns`). A tenant
+    whose first message has just come may wait for `A_MOMENT`, if the others fill the batches until then.
+
     Messages that wait behind another of their ordering key are read past by each receive, at some microseconds each:
     a key is for hundreds of waiting messages, not for hundreds of thousands.
 
@@ -119,6 +85,7 @@ class SqlQueue(MessagePublisher, MessageConsumer, QueueInspector):
 
     engine: Engine
     clock: Clock
+    _turns: Turns = field(default_factory=Turns, init=False, repr=False, compare=False)
 
     @override
     def publish(self, messages: Sequence[Outgoing]) -> None:
@@ -129,18 +96,17 @@ class SqlQueue(MessagePublisher, MessageConsumer, QueueInspector):
     @override
     def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
         now = self.clock.now()
-        if self.engine.dialect.name == "sqlite" and not self._any_visible(queue, now):
-            return ()
         token = secrets.token_urlsafe(12)
-        parameters = {
-            "queue_name": queue,
-            "now": now,
-            "most": max_messages,
-            "until": now + visibility,
-            "token": token,
-        }
-        with writing_once(self.engine) as connection:
-            rows = connection.execute(_HAND_OUT, parameters).all()
+        given = {"queue_name": queue, "now": now, "until": now + visibility, "token": token}
+        rows: list[Row[Any]] = []
+        tried: set[Lane] = set()
+        while not rows and (lanes := self._lanes(queue, max_messages, now, tried)):
+            tried.update(lanes)
+            while lanes and len(rows) < max_messages:
+                shares = _shares(lanes, max_messages - len(rows))
+                found = self._hand_out(shares, given)
+                rows += found
+                lanes = self._with_more(queue, shares, found)
         return [
             Delivery(queue, row.body, str(Receipt(row.id, token)), row.receive_count, row.enqueued_at)
             for row in sorted(rows, key=lambda row: row.id)
@@ -182,9 +148,33 @@ class SqlQueue(MessagePublisher, MessageConsumer, QueueInspector):
         with reading(self.engine) as connection:
             return {QueueName(name): number for name, number in connection.execute(counted)}
 
-    def _any_visible(self, queue: QueueName, now: datetime) -> bool:
-        with reading(self.engine) as connection:
-            return connection.execute(_ANY_VISIBLE, {"queue_name": queue, "now": now}).first() is not None
+    def _lanes(self, queue: QueueName, most: int, now: datetime, tried: set[Lane]) -> Sequence[Lane]:
+        """Whose turn it is, without those that this receive has tried."""
+
+        def look(after: str) -> Sequence[Lane]:
+            with reading(self.engine) as connection:
+                return hand_out.lanes(connection, queue, after=after, now=now)
+
+        return [lane for lane in self._turns.next(queue, most, now=now, look=look) if lane not in tried]
+
+    def _hand_out(self, shares: Mapping[Lane, int], given: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        with writing_once(self.engine) as connection:
+            return hand_out.hand_out(connection, shares, given)
+
+    def _with_more(
+        self, queue: QueueName, shares: Mapping[Lane, int], found: Sequence[Row[Any]]
+    ) -> Sequence[Lane]:
+        """The lanes that had their share, and may have more."""
+        counts = Counter(row.tenant_id for row in found)
+        self._turns.drop(queue, {lane for lane, share in shares.items() if counts[lane] < share})
+        return [lane for lane, share in shares.items() if counts[lane] == share]
+
+
+def _shares(lanes: Sequence[Lane], messages: int) -> dict[Lane, int]:
+    """How many messages each lane may give: as many as any other, or one less."""
+    each, more = divmod(messages, len(lanes))
+    shares = {lane: each + (place < more) for place, lane in enumerate(lanes)}
+    return {lane: share for lane, share in shares.items() if share}
 
 
 def _postponed(delivery: Delivery, disposition: Retry | Defer, now: datetime) -> dict[str, Any]:

@@ -142,6 +142,7 @@ outbox = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
     Column("claimed_until", UtcDateTime),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # that ended in "never"
     CheckConstraint("kind IN ('queue', 'file')", name="kind"),
     Index(None, "due_at", "id"),
     # A number is never given twice: taking off a row late must not take off another.
@@ -171,7 +172,7 @@ queue = Table(
     Column("receive_count", Integer, nullable=False),
     Column("receipt", Text),
     Column("enqueued_at", UtcDateTime, nullable=False),
-    Index(None, "queue", "visible_at", "id"),
+    Index(None, "queue", "tenant_id", "visible_at", "id"),
 )
 Index(
     None,
@@ -201,4 +202,13 @@ errors = Table(
     Column("stack", Text, nullable=False),
     Column("occurred_at", UtcDateTime, nullable=False),
     Index(None, "tenant_id", "message_id", "id"),
+)
+
+chore_leases = Table(
+    "chore_leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text),
+    Column("until", UtcDateTime),
+    Column("last_run_at", UtcDateTime),
 )

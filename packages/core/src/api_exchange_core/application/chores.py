@@ -1,0 +1,130 @@
+"""Chores: the framework's own work, done again and again beside the application's functions.
+
+A deployment carries all of them: threads on one machine, timer functions on a cloud. Each runs `DoChore`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from api_exchange_core.application.call import loggable
+from api_exchange_core.application.outbox_relay import OutboxRelay
+from api_exchange_core.application.processor_handler import never
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.leases import Leases
+from api_exchange_core.ports.observer import Observer
+
+_RELAY_EVERY = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one round of a chore did.
+
+    Args:
+        count: things done: rows sent, rows removed.
+        more: others wait, and another round is worth while at once.
+    """
+
+    count: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chore:
+    """Work that has to be done every so often.
+
+    Args:
+        name: unique among the chores; names its thread, its timer function, and its lease.
+        every: how often.
+        round: does a bounded part of it: some seconds of work, some hundreds of rows.
+        exclusive: of all instances of a deployment one does it at a time, and once in *every*. Others may be done by
+            any number at once.
+        at_most: no further round begins after that; a lease lasts twice as long.
+    """
+
+    name: str
+    every: timedelta
+    round: Callable[[], Done]
+    exclusive: bool = False
+    at_most: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DoChore:
+    """Does chores: rounds as long as more waits, one instance at a time where that is asked for.
+
+    Args:
+        leases: keep instances apart.
+        clock: tells the time.
+        observer: hears what was done, and what failed.
+        owner: the name of this instance, of which there is no other.
+    """
+
+    leases: Leases
+    clock: Clock
+    observer: Observer
+    owner: str
+
+    def do(self, chore: Chore, *, stop: Callable[[], bool] = never) -> Done:
+        """Do *chore* now.
+
+        Whatever goes wrong is told to the observer and not raised: the next time comes by itself.
+
+        Args:
+            chore: what to do.
+            stop: asked before each further round.
+
+        Returns:
+            What was done; nothing if another instance does it, or did it lately. `more` says that it had to end before
+            all was done.
+        """
+        tally = _Tally()
+        try:
+            (self._alone if chore.exclusive else self._rounds)(chore, self.clock.now(), stop, tally)
+        except Exception as error:  # noqa: BLE001 - the last frame we own: a chore that fails once is tried again
+            tally.more = False
+            self.observer.event("chore.error", chore=chore.name, **loggable(error))
+        if tally.count:
+            self.observer.event("chore.done", chore=chore.name, count=tally.count, more=tally.more)
+        return Done(tally.count, tally.more)
+
+    def _alone(self, chore: Chore, began: datetime, stop: Callable[[], bool], tally: _Tally) -> None:
+        until = began + 2 * chore.at_most
+        if not self.leases.take(chore.name, owner=self.owner, now=began, until=until, every=chore.every):
+            return
+        finished = False
+        try:
+            self._rounds(chore, began, stop, tally)
+            finished = not tally.more
+        finally:
+            self.leases.release(chore.name, owner=self.owner, ran_at=began if finished else None)
+
+    def _rounds(self, chore: Chore, began: datetime, stop: Callable[[], bool], tally: _Tally) -> None:
+        until = began + chore.at_most
+        while True:
+            done = chore.round()
+            tally.count += done.count
+            tally.more = done.more
+            if not done.more or stop() or self.clock.now() >= until:
+                return
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the rounds until now did."""
+
+    count: int = 0
+    more: bool = False
+
+
+def relay_outbox(relay: OutboxRelay) -> Chore:
+    """Sends what processes that died have left in the outbox. Any number of relays share its rows."""
+
+    def sweep() -> Done:
+        count = relay.sweep()
+        return Done(count, more=count == relay.batch)
+
+    return Chore(name="relay-outbox", every=_RELAY_EVERY, round=sweep)
