@@ -33,6 +33,7 @@ from api_exchange_core.application.processor_handler import never
 from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Worker
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -129,6 +130,10 @@ class _SettlesInSteps(MessageConsumer):
     def settle(self, settlements: Sequence[Settlement]) -> None:
         self.settling.settle(settlements)
 
+    @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        return self.inner.extend(deliveries, visibility=visibility)
+
 
 @dataclass(frozen=True, slots=True)
 class _WatchedUnits(UnitOfWorkFactory):
@@ -184,6 +189,7 @@ class _Trip:
                 handler=use_cases.handler(),
                 observer=observer,
                 bell=Bell(),
+                heartbeat=Heartbeat(observer),
                 limits=LIMITS,
                 stopping=never,
             )

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from api_exchange_core import Exchange
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
@@ -107,6 +108,7 @@ class Parts:
             publisher=providers.Object(self.publisher),
             files=providers.Object(self.files),
             outbox=providers.Object(self.outbox),
+            leases=providers.Object(SqlLeases(self.store)),
         )
         use_cases.relay.add_kwargs(lease=_LEASE)
         return use_cases
@@ -119,7 +121,8 @@ class Parts:
             consumer=self.consumer,
             queues=self.queue,
             handler=use_cases.handler(),
-            relay=use_cases.relay(),
+            chores=use_cases.chores(),
+            do_chore=use_cases.do_chore(),
             fan_out=use_cases.fan_out(),
             accept=use_cases.accept(),
             calls=use_cases.calls(),

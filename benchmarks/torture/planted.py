@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 
 from sqlalchemy import Engine, delete
 from typing_extensions import override
@@ -41,6 +41,10 @@ class _TakesOffAtReceipt(MessageConsumer):
     @override
     def settle(self, settlements: Sequence[Settlement]) -> None:
         self.inner.settle(settlements)
+
+    @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,29 +96,24 @@ class _ForgetsItsJournal(_Unit):
     @property
     @override
     def journal(self) -> Journal:
-        return _NeverAsked(self.inner.journal)
+        return cast("Journal", _NeverAsked(self.inner.journal))
 
 
-@dataclass(frozen=True, slots=True)
-class _NeverAsked(Journal):
-    inner: Journal
+class _NeverAsked:
+    """A journal but for what it would answer."""
 
-    @override
-    def completed(self, function: FunctionName, message_ids: Collection[MessageId]) -> frozenset[MessageId]:
+    def __init__(self, inner: Journal) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def completed(self, _: FunctionName, __: Collection[MessageId]) -> frozenset[MessageId]:
         return frozenset()
 
-    @override
     def complete(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
-        self.inner.complete(entries)
+        self._inner.complete(entries)
         return frozenset(entry.message_id for entry in entries)
-
-    @override
-    def fail(self, entries: Sequence[JournalEntry]) -> None:
-        self.inner.fail(entries)
-
-    @override
-    def trace(self, correlation_id: str) -> Sequence[JournalEntry]:
-        return self.inner.trace(correlation_id)
 
 
 @dataclass(frozen=True, slots=True)

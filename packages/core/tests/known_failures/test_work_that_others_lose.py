@@ -32,6 +32,7 @@ from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.envelope import decode_failure
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_testing import (
     Harness,
@@ -94,6 +95,7 @@ class Database:
             handler=use_cases.handler(),
             observer=observer,
             bell=Bell(),
+            heartbeat=Heartbeat(observer),
             limits=WorkerLimits(batch=10),
             stopping=never,
         )
