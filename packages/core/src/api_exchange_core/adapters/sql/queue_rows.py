@@ -18,6 +18,10 @@ from api_exchange_core.adapters.sql.schema import queue
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.ports.message_publisher import Outgoing
 
+ORDERING_KEY: Final = "orderingkey"
+"""Name under which the properties of a row keep its ordering key as well: a dead letter gives up its place in the
+order, and a replay has it again."""
+
 _MOST_DIGITS: Final = 18  # of a number that fits the column for sure
 
 _PUT = InsertRows(queue, without=("id", "receipt"))
@@ -60,7 +64,7 @@ def put(connection: Connection, messages: Sequence[Outgoing], *, now: datetime) 
             "message_id": message.message_id,
             "body": message.body,
             "ordering_key": message.ordering_key,
-            "properties": dict(message.properties),
+            "properties": _properties(message),
             "visible_at": now + message.delay,
             "receive_count": 0,
             "enqueued_at": now,
@@ -77,3 +81,8 @@ def remove(connection: Connection, deliveries: Sequence[Delivery]) -> int:
     if not receipts:
         return 0
     return _REMOVE.run(connection, [{"id": receipt.id, "receipt": receipt.token} for receipt in receipts])
+
+
+def _properties(message: Outgoing) -> dict[str, str]:
+    key = message.ordering_key
+    return {**message.properties} if key is None else {**message.properties, ORDERING_KEY: key}
