@@ -190,10 +190,11 @@ def revived(letter: bytes) -> bytes:
     raw = _raw(event)
     if raw is not None:
         return raw
-    del event["failure"]
     replays = event.get("replays", 0)
     counted = replays + 1 if isinstance(replays, int) and 0 <= replays < MAX_COUNT else 1
-    return to_json({**event, "attempt": 1, "replays": counted})
+    attributes = {name: value for name, value in event.items() if name not in ("failure", "data")}
+    data = {"data": event["data"]} if "data" in event else {}
+    return to_json({**attributes, "attempt": 1, "replays": counted, **data})
 
 
 def contents(letter: bytes) -> bytes:
