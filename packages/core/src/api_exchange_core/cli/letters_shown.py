@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -97,7 +98,7 @@ def payload(body: bytes) -> dict[str, Any]:
     try:
         return {"payload": from_json(inside, allow_inf_nan=False)}
     except ValueError:
-        return {"payload_bytes": inside}
+        return {"payload_base64": b64encode(inside).decode()}
 
 
 def payload_text(body: bytes) -> str:

@@ -11,8 +11,8 @@ from api_exchange_core.domain.errors import DeclarationError
 _FIRST = 1.0
 """A ramp starts with so many a second, or with the rate itself if it is less."""
 
-_BURST = timedelta(milliseconds=250)
-"""What falls into so much time goes in one batch: the rate is kept over a second, and what receives hears no gaps."""
+_BURST = timedelta(milliseconds=100)
+"""What falls into so much time goes in one batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Pace:
     What is not used is lost: after a pause it goes on at the rate, and does not catch up.
 
     Args:
-        per_second: the rate; never exceeded.
+        per_second: the rate; over any span it is exceeded by one batch at most, a tenth of a second's worth.
         ramp: how long it takes to be reached.
 
     Raises:

@@ -14,7 +14,7 @@ from api_exchange_core.ports.dead_letters import DeadLetters
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_testing.memory.queue import ORDERING_KEY, InMemoryQueue, QueuedMessage
 
-_PAGE: Final = 10
+_PAGE: Final = 50
 
 
 class InMemoryDeadLetters(DeadLetters):

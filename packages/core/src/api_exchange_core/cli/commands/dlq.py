@@ -57,7 +57,8 @@ def list_(
         )
         if queue is None and not each:
             groups = grouped(letter_jobs.found(store, wanted, now=now, most=None))
-            listing(groups, group_columns(now), json=json, none=letter_jobs.NO_LETTERS)
+            none = "no dead letters" if wanted.is_everything else letter_jobs.NO_LETTERS
+            listing(groups, group_columns(now), json=json, none=none)
         else:
             letters = letter_jobs.found(store, wanted, now=now, most=limit + 1)
             columns = letter_columns(now, with_queue=queue is None)
