@@ -25,12 +25,15 @@ NO_LETTERS = "no dead letters of that kind"
 
 _INTERRUPTED = 130  # as a shell says it of what Ctrl-C has ended: 128 + SIGINT
 _RECENT = 20
+_MANY = 2_000
 
 
 def found(store: LocalStore, filter_: LetterFilter, *, now: datetime, most: int | None) -> Sequence[Letter]:
-    """The letters that are meant, with a bar while they are sought."""
+    """The letters that are meant, with a bar if it takes a while to find them."""
     find = store.operations.find_dead_letters()
     total = len(filter_.ids) or sum(find.depths(filter_).values())
+    if total < _MANY:
+        return list(find.find(filter_, until=now, most=most))
     with progress("looking", total) as advance:
         return list(find.find(filter_, until=now, most=most, advance=advance))
 

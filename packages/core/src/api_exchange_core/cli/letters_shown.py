@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic_core import from_json, to_json
+from rich.text import Text
 
 from api_exchange_core.application.find_dead_letters import LetterGroup
 from api_exchange_core.cli.show import Column, moment, span
@@ -15,7 +16,7 @@ from api_exchange_core.domain.dead_letter import Letter, LetterFilter, LetterKin
 from api_exchange_core.domain.dead_letter_job import ItemState, Job, JobItem
 from api_exchange_core.domain.pace import Pace
 
-_SHORT = 70
+_LONGEST = 200
 _WHAT = {
     LetterKind.BYTES: "bytes that are no message",
     LetterKind.FOREIGN: "without failure block: the platform moved it here, or somebody put it here",
@@ -47,7 +48,7 @@ def group_columns(now: datetime) -> Sequence[Column[LetterGroup]]:
         Column("oldest", lambda group: span(now - group.oldest), right=True, whole=True),
         Column("newest", lambda group: span(now - group.newest), right=True, whole=True),
         Column("replayed", lambda group: f"{group.replayed:,}" if group.replayed else "-", right=True),
-        Column("most often says", lambda group: _short(group.reason)),
+        Column("most often says", lambda group: _line(group.reason)),
     ]
 
 
@@ -216,15 +217,15 @@ def _attempts(letter: Letter) -> str:
     return "-" if letter.failure is None else str(letter.failure.attempts)
 
 
-def _says(letter: Letter) -> str:
-    if letter.failure is None:
-        return f"({letter.kind})"
-    return _short(letter.failure.reason)
+def _says(letter: Letter) -> Text:
+    return _line(f"({letter.kind})" if letter.failure is None else letter.failure.reason)
 
 
-def _short(text: str | None) -> str:
+def _line(text: str | None) -> Text:
+    """One line, cut at the edge of the terminal: a letter's reason may have pages."""
     line = "-" if text is None else harmless(" ".join(text.split()))
-    return line if len(line) <= _SHORT else f"{line[:_SHORT]}…"
+    cut = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return Text(cut, no_wrap=True, overflow="ellipsis")
 
 
 def _or_dash(text: str | None) -> str:
