@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from typing_extensions import override
 
-from api_exchange_core.application.dead_letter_job import BATCH, LEASE, CarryOutDeadLetterJob
+from api_exchange_core.application.dead_letter_job import BATCH, LEASE, TRIES, CarryOutDeadLetterJob
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
 from api_exchange_core.domain.dead_letter import LetterFilter, LetterId, StoredLetter
 from api_exchange_core.domain.dead_letter_job import ItemState, Job, JobAction, JobId, JobItem, JobOrder
@@ -45,9 +45,18 @@ class Killed(BaseException):
 
 @dataclass(slots=True)
 class Life:
-    """So many more calls to the outside until the process is killed; for ever if None."""
+    """So many more calls to the outside until the process is killed; for ever if None.
+
+    The first *faults* calls to the letters fail.
+    """
 
     calls: int | None = None
+    faults: int = 0
+
+    def may_fail(self) -> None:
+        if self.faults > 0:
+            self.faults -= 1
+            raise TransientError("out of reach")
 
     def lives(self) -> None:
         if self.calls is not None:
@@ -80,6 +89,7 @@ class MortalLetters(DeadLetters):
         self.life.lives()
         moved = self.real.replay(queue, letter_ids, until=until)
         self.life.lives()
+        self.life.may_fail()
         return moved
 
     @override
@@ -496,16 +506,42 @@ def test_two_jobs_on_the_same_letters_move_each_once(world: World) -> None:
     assert (len(world.waiting()), world.dead()) == (100, [])
 
 
-def test_an_error_of_the_transport_leaves_the_job_to_be_gone_on_with_at_once(world: World) -> None:
+def test_a_transport_that_comes_back_soon_does_not_end_the_job(world: World) -> None:
+    world.bury(250)
+    job = world.process(Life(faults=TRIES - 1)).run(world.order())
+    assert world.waiting() == [f"m-{number}" for number in range(250)]
+    assert dict(job.counts) == {ItemState.UNCONFIRMED: 100, ItemState.REPLAYED: 150}
+    assert len(world.sleeper.naps) == TRIES - 1
+
+
+def test_a_transport_that_stays_away_leaves_the_job_to_be_gone_on_with_at_once(world: World) -> None:
     world.bury(3)
     job_id = world.order()
-
-    def fail(_: int) -> None:
-        raise TransientError("out of reach")
-
     with pytest.raises(TransientError, match="out of reach"):
-        world.process().run(job_id, advance=fail)
-    assert dict(world.process().run(job_id).counts) == {ItemState.REPLAYED: 3}
+        world.process(Life(faults=TRIES)).run(job_id)
+    assert dict(world.process().run(job_id).counts) == {ItemState.UNCONFIRMED: 3}
+    assert len(world.waiting()) == 3
+
+
+def test_a_store_that_wrote_and_did_not_say_so_does_not_hold_up_the_job(world: World) -> None:
+    world.bury(3)
+
+    @dataclass(frozen=True, slots=True)
+    class Mute(MortalJob):
+        @override
+        def record(self, outcomes: Mapping[int, ItemState], *, now: datetime) -> None:
+            MortalJob.record(self, outcomes, now=now)
+            raise TransientError("no answer")
+
+    @dataclass(frozen=True, slots=True)
+    class MuteJobs(MortalJobs):
+        @override
+        def claim(self, job_id: JobId, *, holder: str, lease: timedelta, now: datetime) -> HeldJob | None:
+            held = self.real.claim(job_id, holder=holder, lease=lease, now=now)
+            return None if held is None else Mute(held, self.life)
+
+    process = replace(world.process(), jobs=MuteJobs(world.jobs, Life()))
+    assert dict(process.run(world.order()).counts) == {ItemState.REPLAYED: 3}
 
 
 def test_a_finished_job_is_told_and_not_carried_out_again(world: World) -> None:

@@ -24,6 +24,7 @@ from api_exchange_core.domain.dead_letter import (
 )
 from api_exchange_core.domain.entity import EntityReference
 from api_exchange_core.domain.envelope import decode, encode, encode_letter, encode_raw_letter
+from api_exchange_core.domain.errors import InvalidMessageError
 from api_exchange_core.domain.failure import Failure
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MAX_COUNT, FunctionName, MessageId, QueueName, TenantId
@@ -67,6 +68,14 @@ def stored(body: bytes, *, buried_at: datetime = NOW, queue: str = "orders") -> 
 def test_a_replay_sends_the_message_as_it_was_at_its_first_attempt_and_counted() -> None:
     assert decode(revived(LETTER)) == replace(MESSAGE, attempt=1, replays=1)
     assert "failure" not in json.loads(revived(LETTER))
+
+
+@pytest.mark.parametrize("replays", [-1, MAX_COUNT + 1, True, 1.0])
+def test_a_message_cannot_say_that_it_was_replayed_a_senseless_number_of_times(replays: Any) -> None:
+    with pytest.raises(InvalidMessageError, match="replays"):
+        replace(MESSAGE, replays=replays)
+    with pytest.raises(InvalidMessageError, match="replays"):
+        decode(json.dumps(json.loads(encode(MESSAGE)) | {"replays": replays}).encode())
 
 
 @given(json_values)

@@ -12,7 +12,7 @@ from typing import Final
 from api_exchange_core.application.find_dead_letters import Advance, FindDeadLetters
 from api_exchange_core.domain.dead_letter import Letter, LetterId
 from api_exchange_core.domain.dead_letter_job import DONE, ItemState, Job, JobAction, JobId, JobItem, JobOrder
-from api_exchange_core.domain.errors import PermanentError, TransientError
+from api_exchange_core.domain.errors import ClaimLostError, PermanentError, TransientError
 from api_exchange_core.domain.names import QueueName
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.dead_letter_jobs import DeadLetterJobs, HeldJob
@@ -25,6 +25,11 @@ LEASE: Final = timedelta(seconds=30)
 
 BATCH: Final = 100
 """Most letters in hand at a time, and so the most of which it is not certain what became if the job is killed."""
+
+TRIES: Final = 5
+"""A batch that fails so often in a row, for reasons that pass, ends the run; the job can be gone on with."""
+
+_AFTER_ERROR: Final = timedelta(seconds=2)
 
 _LONGEST_SLEEP: Final = LEASE / 3
 
@@ -103,19 +108,36 @@ class CarryOutDeadLetterJob:
         held.freeze(now=self.clock.now())
 
     def _carry_out(self, job: Job, held: HeldJob, advance: Advance) -> None:
-        pace = job.order.pace
         left = self._job(job.id).left
         started = self.clock.now()
+        tries = 0
         while left > 0:
             begun_at = self.clock.now()
-            elapsed = begun_at - started
-            most = BATCH if pace is None else pace.batch(elapsed, most=BATCH)
-            items = held.begin(most, now=begun_at)
+            try:
+                done = self._carry_out_batch(job, held, elapsed=begun_at - started)
+            except ClaimLostError:
+                raise
+            except TransientError:
+                tries += 1
+                if tries == TRIES:
+                    raise
+                self.sleeper.sleep(_AFTER_ERROR)
+                continue
+            if done == 0:  # what seemed to have failed was written after all
+                return
+            tries = 0
+            left -= done
+            advance(done)
+            if job.order.pace is not None and left > 0:
+                self._wait(held, until=begun_at + job.order.pace.pause(done, begun_at - started))
+
+    def _carry_out_batch(self, job: Job, held: HeldJob, *, elapsed: timedelta) -> int:
+        pace = job.order.pace
+        most = BATCH if pace is None else pace.batch(elapsed, most=BATCH)
+        items = held.begin(most, now=self.clock.now())
+        if items:
             held.record(self._moved(job, items), now=self.clock.now())
-            left -= len(items)
-            advance(len(items))
-            if pace is not None and left > 0:
-                self._wait(held, until=begun_at + pace.pause(len(items), elapsed))
+        return len(items)
 
     def _moved(self, job: Job, items: Mapping[int, JobItem]) -> dict[int, ItemState]:
         """What became of *items*, by their place."""
