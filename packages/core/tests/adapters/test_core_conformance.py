@@ -12,6 +12,8 @@ from sqlalchemy import Engine
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
+from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
@@ -31,6 +33,8 @@ from api_exchange_core.ports.randomness import Randomness
 from api_exchange_testing.conformance import (
     CanonicalEncoderSuite,
     ClockSuite,
+    DeadLetterJobsSuite,
+    DeadLettersSuite,
     EntityStoreSuite,
     ErrorLogSuite,
     FileSinkSuite,
@@ -51,6 +55,7 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.tenant_directory import Connect
@@ -99,6 +104,22 @@ class TestSqlQueue(MessagePublisherSuite, MessageConsumerSuite, QueueInspectorSu
     @pytest.fixture
     def transport(self, new_engine: NewEngine, clock: PassingTime) -> Transport:
         return transport_of(new_engine(), clock)
+
+
+class TestSqlDeadLetters(DeadLettersSuite):
+    @pytest.fixture
+    def transport(self, new_engine: NewEngine, clock: PassingTime) -> Transport:
+        return transport_of(new_engine(), clock)
+
+    @pytest.fixture
+    def dead_letters(self, new_engine: NewEngine, clock: PassingTime) -> SqlDeadLetters:
+        return SqlDeadLetters(new_engine(), clock)
+
+
+class TestSqlDeadLetterJobs(DeadLetterJobsSuite):
+    @pytest.fixture
+    def connect(self, new_engine: NewEngine) -> JobsConnect:
+        return lambda: SqlDeadLetterJobs(new_engine())
 
 
 class TestSqlStore(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, OutboxSuite):

@@ -5,6 +5,8 @@ The conformance suites need pytest, and are imported from `api_exchange_testing.
 
 from api_exchange_testing.harness import Harness
 from api_exchange_testing.memory.clock import VirtualClock
+from api_exchange_testing.memory.dead_letter_jobs import InMemoryDeadLetterJobs
+from api_exchange_testing.memory.dead_letters import InMemoryDeadLetters
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.leases import InMemoryLeases
 from api_exchange_testing.memory.observer import Event, RecordingObserver
@@ -17,6 +19,8 @@ from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnit
 __all__ = [
     "Event",
     "Harness",
+    "InMemoryDeadLetterJobs",
+    "InMemoryDeadLetters",
     "InMemoryFileSink",
     "InMemoryLeases",
     "InMemoryQueue",

@@ -9,6 +9,8 @@ from api_exchange_core.domain.names import TenantId
 from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_testing import (
+    InMemoryDeadLetterJobs,
+    InMemoryDeadLetters,
     InMemoryFileSink,
     InMemoryLeases,
     InMemoryQueue,
@@ -23,6 +25,8 @@ from api_exchange_testing import (
 from api_exchange_testing.conformance import (
     CanonicalEncoderSuite,
     ClockSuite,
+    DeadLetterJobsSuite,
+    DeadLettersSuite,
     EntityStoreSuite,
     ErrorLogSuite,
     FileSinkSuite,
@@ -43,6 +47,7 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.tenant_directory import Connect
@@ -68,6 +73,27 @@ class TestInMemoryQueue(MessagePublisherSuite, MessageConsumerSuite, QueueInspec
     @pytest.fixture
     def transport(self, clock: PassingTime) -> Transport:
         return transport_of(InMemoryQueue(clock))
+
+
+class TestInMemoryDeadLetters(DeadLettersSuite):
+    @pytest.fixture
+    def queues(self, clock: PassingTime) -> InMemoryQueue:
+        return InMemoryQueue(clock)
+
+    @pytest.fixture
+    def transport(self, queues: InMemoryQueue) -> Transport:
+        return transport_of(queues)
+
+    @pytest.fixture
+    def dead_letters(self, queues: InMemoryQueue) -> InMemoryDeadLetters:
+        return InMemoryDeadLetters(queues)
+
+
+class TestInMemoryDeadLetterJobs(DeadLetterJobsSuite):
+    @pytest.fixture
+    def connect(self) -> JobsConnect:
+        jobs = InMemoryDeadLetterJobs()
+        return lambda: jobs
 
 
 class TestInMemoryStore(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, OutboxSuite):

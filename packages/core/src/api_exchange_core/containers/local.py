@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
+from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
@@ -20,6 +22,7 @@ from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
+from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observer import StructlogObserver
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.use_cases import UseCases
@@ -75,6 +78,9 @@ class LocalStore(containers.DeclarativeContainer):
         units=units,
         tenants=tenants,
         queues=queue,
+        dead_letters=providers.Singleton(SqlDeadLetters, engine, clock),
+        dead_letter_jobs=providers.Singleton(SqlDeadLetterJobs, engine),
+        sleeper=providers.Singleton(SystemSleeper),
     )
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dependency_injector import containers, providers
 
+from api_exchange_core.application.dead_letter_job import CarryOutDeadLetterJob
+from api_exchange_core.application.find_dead_letters import FindDeadLetters
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.dead_letter_jobs import DeadLetterJobs
+from api_exchange_core.ports.dead_letters import DeadLetters
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.queue_inspector import QueueInspector
 from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
@@ -21,3 +26,11 @@ class Operations(containers.DeclarativeContainer):
     units: providers.Dependency[UnitOfWorkFactory] = providers.Dependency()
     tenants: providers.Dependency[TenantDirectory] = providers.Dependency()
     queues: providers.Dependency[QueueInspector] = providers.Dependency()
+    dead_letters: providers.Dependency[DeadLetters] = providers.Dependency()
+    dead_letter_jobs: providers.Dependency[DeadLetterJobs] = providers.Dependency()
+    sleeper: providers.Dependency[Sleeper] = providers.Dependency()
+
+    find_dead_letters = providers.Singleton(FindDeadLetters, dead_letters, queues)
+    carry_out_dead_letter_job = providers.Singleton(
+        CarryOutDeadLetterJob, find_dead_letters, dead_letters, dead_letter_jobs, clock, sleeper, randomness
+    )

@@ -12,6 +12,7 @@ and digits, at most 20 of them; texts and integers):
 ``attempt``             counts from 1
 ``entityid`` and others the entity: ``entityid entityexternalid entitytype entitysource entityversion``
 ``metadata``            JSON object of texts, as text
+``replays``             how often it was put back from the dead letters; absent if never
 ``failure``             in dead letters: JSON object, as text
 ======================= ========================================================================
 
@@ -180,6 +181,7 @@ def _message(event: dict[str, JsonValue]) -> Message:
         entity=_entity(event) if "entityid" in event else None,
         metadata=_metadata(event),
         payload=event.get("data"),
+        replays=cast("int", event.get("replays", 0)),
     )
 
 
@@ -233,6 +235,8 @@ def _attributes(message: Message) -> dict[str, object]:
             "entitysource": message.entity.source,
             "entityversion": message.entity.version,
         }
+    if message.replays:
+        attributes["replays"] = message.replays
     if message.metadata:
         attributes["metadata"] = to_json(dict(message.metadata)).decode()
     return attributes

@@ -38,6 +38,7 @@ class Message:
         attempt: how often delivery has been tried, counting from 1; the platform's own count may be larger.
         type: what kind of message, for readers outside of the framework.
         metadata: small texts that travel along, and on to the children.
+        replays: how often it was put back from the dead letters; its children count anew.
     """
 
     id: MessageId
@@ -51,6 +52,7 @@ class Message:
     attempt: int = 1
     type: str = MESSAGE_TYPE
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+    replays: int = 0
 
     def __post_init__(self) -> None:
         tenant_id(self.tenant_id)
@@ -60,10 +62,8 @@ class Message:
             _check_text(self.causation_id, "causation_id")
         if self.time.utcoffset() != timedelta(0):
             raise InvalidMessageError(f"a message's time is aware and in UTC, not {self.time!r}")
-        if type(self.attempt) is not int or not 1 <= self.attempt <= MAX_COUNT:
-            raise InvalidMessageError(
-                f"a message's attempt is a whole number from 1 to {MAX_COUNT:,}, not {self.attempt!r}"
-            )
+        _check_count(self.attempt, "attempt", least=1)
+        _check_count(self.replays, "replays", least=0)
         if self.entity is not None and self.entity.tenant_id != self.tenant_id:
             raise InvalidMessageError(
                 f"message {self.id!r} of tenant {self.tenant_id!r} refers to an entity of {self.entity.tenant_id!r}"
@@ -79,6 +79,13 @@ class Message:
             InvalidPayloadError: it does not fit; names the fields and reasons, not the values.
         """
         return validated(model, self.payload, where=f"payload of message {self.id!r}")
+
+
+def _check_count(value: object, name: str, *, least: int) -> None:
+    if type(value) is not int or not least <= value <= MAX_COUNT:
+        raise InvalidMessageError(
+            f"a message's {name} is a whole number from {least} to {MAX_COUNT:,}, not {value!r}"
+        )
 
 
 def _check_text(value: object, name: str) -> None:

@@ -9,6 +9,8 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_
 
 from api_exchange_testing.conformance.canonical_encoder import CanonicalEncoderSuite  # noqa: E402
 from api_exchange_testing.conformance.clock import ClockSuite  # noqa: E402
+from api_exchange_testing.conformance.dead_letter_jobs import DeadLetterJobsSuite  # noqa: E402
+from api_exchange_testing.conformance.dead_letters import DeadLettersSuite  # noqa: E402
 from api_exchange_testing.conformance.entity_store import EntityStoreSuite  # noqa: E402
 from api_exchange_testing.conformance.error_log import ErrorLogSuite  # noqa: E402
 from api_exchange_testing.conformance.file_sink import FileSinkSuite  # noqa: E402
@@ -31,6 +33,8 @@ from api_exchange_testing.conformance.unit_of_work import UnitOfWorkSuite  # noq
 __all__ = [
     "CanonicalEncoderSuite",
     "ClockSuite",
+    "DeadLetterJobsSuite",
+    "DeadLettersSuite",
     "EntityStoreSuite",
     "ErrorLogSuite",
     "FileSinkSuite",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -24,6 +24,9 @@ from api_exchange_core.ports.queue_inspector import QueueInspector
 
 MAX_BODY = MAX_MESSAGE_BYTES + FAILURE_ROOM
 """Largest body in bytes: as tight as the tightest of the real transports."""
+
+ORDERING_KEY = "orderingkey"
+"""Name under which the properties of a dead letter keep the ordering key of its message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,27 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
                         f"a delivery of queue {delivery.queue!r} took longer than its visibility timeout"
                     )
 
+    def replace(
+        self,
+        queue: QueueName,
+        wanted: Callable[[QueuedMessage], bool],
+        *,
+        by: Callable[[QueuedMessage], Outgoing | None],
+    ) -> Sequence[QueuedMessage]:
+        """Take *wanted* messages out of *queue* and send another for each, or none, all at once.
+
+        Returns:
+            Those that were taken, oldest first.
+        """
+        with self._lock:
+            taken = [row for row in self._queues.get(queue, {}).values() if wanted(row)]
+            for row in taken:
+                del self._queues[queue][row.number]
+                outgoing = by(row)
+                if outgoing is not None:
+                    self._enqueue(outgoing)
+            return taken
+
     def messages(self, queue: QueueName) -> Sequence[QueuedMessage]:
         """What is in *queue*, invisible and delayed messages included, oldest first."""
         with self._lock:
@@ -211,7 +235,12 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
                 dead_letters = dead_letter_queue(row.outgoing.queue)
                 self._enqueue(
                     replace(
-                        row.outgoing, queue=dead_letters, body=letter, ordering_key=None, delay=timedelta(0)
+                        row.outgoing,
+                        queue=dead_letters,
+                        body=letter,
+                        ordering_key=None,
+                        delay=timedelta(0),
+                        properties=_with_ordering_key(row.outgoing),
                     )
                 )
 
@@ -220,6 +249,12 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
         kept = replace(outgoing, properties=MappingProxyType(dict(outgoing.properties)))
         row = QueuedMessage(next(self._numbers), kept, enqueued_at=now, visible_at=now + outgoing.delay)
         self._queues[outgoing.queue][row.number] = row
+
+
+def _with_ordering_key(outgoing: Outgoing) -> Mapping[str, str]:
+    # Letters do not wait for each other; a replay has its key again.
+    key = outgoing.ordering_key
+    return outgoing.properties if key is None else {**outgoing.properties, ORDERING_KEY: key}
 
 
 def _number(delivery: Delivery) -> int:

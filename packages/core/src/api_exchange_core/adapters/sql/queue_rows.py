@@ -18,6 +18,10 @@ from api_exchange_core.adapters.sql.schema import queue
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.ports.message_publisher import Outgoing
 
+ORDERING_KEY: Final = "orderingkey"
+"""Name under which the properties of a row keep its ordering key as well: a dead letter gives up its place in the
+order, and a replay has it again."""
+
 _MOST_DIGITS: Final = 18  # of a number that fits the column for sure
 
 _PUT = InsertRows(queue, without=("id", "receipt"))
@@ -68,7 +72,7 @@ def put(connection: Connection, messages: Sequence[Outgoing], *, now: datetime) 
             "message_id": message.message_id,
             "body": message.body,
             "ordering_key": message.ordering_key,
-            "properties": dict(message.properties),
+            "properties": _properties(message),
             "visible_at": now + message.delay,
             "receive_count": 0,
             "enqueued_at": now,
@@ -100,3 +104,8 @@ def extend(connection: Connection, deliveries: Sequence[Delivery], *, until: dat
         for delivery, receipt in zip(deliveries, receipts, strict=True)
         if (receipt.id, receipt.token) not in ours
     ]
+
+
+def _properties(message: Outgoing) -> dict[str, str]:
+    key = message.ordering_key
+    return {**message.properties} if key is None else {**message.properties, ORDERING_KEY: key}

@@ -11,6 +11,7 @@ by one piece of code, and a key to ``tenants`` would make every insert lock its 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Identity,
     Index,
@@ -32,6 +34,7 @@ from sqlalchemy import (
 )
 
 from api_exchange_core.adapters.sql.time_types import Duration, UtcDateTime
+from api_exchange_core.domain.dead_letter_job import ItemState, JobAction
 from api_exchange_core.domain.names import DEAD_LETTER_SUFFIX, MAX_IDENTIFIER, MAX_QUEUE_NAME
 from api_exchange_core.ports.journal import ProcessingState
 
@@ -56,6 +59,10 @@ _KNOWN_STATES = ", ".join(f"'{state}'" for state in ProcessingState)
 def _serial() -> Column[Any]:
     # SQLite counts up only what is declared INTEGER PRIMARY KEY.
     return Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True)
+
+
+def _one_of(name: str, values: Iterable[str]) -> str:
+    return f"{name} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
 tenants = Table(
@@ -211,4 +218,45 @@ chore_leases = Table(
     Column("owner", Text),
     Column("until", UtcDateTime),
     Column("last_run_at", UtcDateTime),
+)
+
+dead_letter_jobs = Table(
+    "dead_letter_jobs",
+    metadata,
+    _serial(),
+    Column("action", String(16), nullable=False),
+    Column("ordered_by", _IDENTIFIER, nullable=False),
+    Column("ordered_at", UtcDateTime, nullable=False),
+    Column("filter", JSON, nullable=False),
+    Column("rate", Float),
+    Column("ramp", Duration),
+    Column("most", Integer),
+    Column("frozen_at", UtcDateTime),
+    Column("holder", _IDENTIFIER),
+    Column("held_until", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    CheckConstraint(_one_of("action", JobAction), name="action"),
+    # The number of a job is what people write down.
+    sqlite_autoincrement=True,
+)
+
+dead_letter_job_items = Table(
+    "dead_letter_job_items",
+    metadata,
+    Column(
+        "job_id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        ForeignKey("dead_letter_jobs.id"),
+        nullable=False,
+    ),
+    Column("place", Integer, nullable=False),
+    Column("queue", _QUEUE, nullable=False),
+    Column("letter_id", Text, nullable=False),
+    Column("tenant_id", _TENANT),  # of bytes that nobody could read it may be unknown
+    Column("message_id", _IDENTIFIER),
+    Column("state", String(16), nullable=False),
+    Column("ended_at", UtcDateTime),
+    PrimaryKeyConstraint("job_id", "place"),
+    Index(None, "job_id", "state", "place"),
+    CheckConstraint(_one_of("state", ItemState), name="state"),
 )
