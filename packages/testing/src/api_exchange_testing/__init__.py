@@ -4,6 +4,7 @@ The conformance suites need pytest, and are imported from `api_exchange_testing.
 """
 
 from api_exchange_testing.harness import Harness
+from api_exchange_testing.idempotence import assert_idempotent
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.observer import Event, RecordingObserver
@@ -24,4 +25,5 @@ __all__ = [
     "RecordingObserver",
     "SeededRandomness",
     "VirtualClock",
+    "assert_idempotent",
 ]
