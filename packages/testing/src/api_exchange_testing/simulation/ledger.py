@@ -33,6 +33,9 @@ class _Staged:
 class Ledger:
     """Sent messages and committed effects, in order.
 
+    Args:
+        one_store: outputs are in their queues once they are committed.
+
     Attributes:
         sent: every message that a queue took, by queue; the same one more than once if it was sent more than once.
         completions: how often each message took effect in each function.
@@ -40,6 +43,7 @@ class Ledger:
         wrong: what was seen to be wrong when it happened.
     """
 
+    one_store: bool = False
     sent: dict[QueueName, list[Message]] = field(default_factory=dict)
     completions: Counter[tuple[TenantId, FunctionName, MessageId]] = field(default_factory=Counter)
     promised: set[tuple[QueueName, TenantId, MessageId]] = field(default_factory=set)
@@ -103,6 +107,8 @@ class Ledger:
                     f"a tenant crossed: entity {version.entity_id} of {tenant_id} was written for message "
                     f"{version.message_id} of {', '.join(sorted(tenants))}"
                 )
+        if self.one_store:
+            self.note_sent(staged.outputs)
         self.promised |= {(one.queue, one.tenant_id, MessageId(one.message_id)) for one in staged.outputs}
 
     def _check_tenant(self, tenant_id: TenantId) -> None:

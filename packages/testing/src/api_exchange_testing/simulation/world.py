@@ -46,7 +46,7 @@ class World:
         self.tenants = InMemoryTenantDirectory()
         self.tenants.add(exchange.tenants, now=self.clock.now())
         self.observer = RecordingObserver()
-        self.ledger = Ledger()
+        self.ledger = Ledger(one_store=one_store)
         self.entrance = NotedPublisher(self.queues, self.ledger)
 
     @property
