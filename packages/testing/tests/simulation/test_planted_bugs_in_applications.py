@@ -245,7 +245,7 @@ def test_a_counter_in_memory_is_found() -> None:
         two_orders(simulation)
         simulation.invariant(numbers_are_unique)
 
-    with pytest.raises(BrokenPromiseError, match="numbers given twice") as caught:
+    with pytest.raises(BrokenPromiseError, match="numbers given twice"):
         explore(lambda: shop(CountsInMemory), scenario, schedules=300)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from api_exchange_core.application.tick import TICK_TYPE
-from api_exchange_core.domain.entity import EntityReference
+from api_exchange_core.domain.entity import EntityKey, EntityReference, reference_to
 from api_exchange_core.domain.json_value import JsonValue, json_value
 from api_exchange_core.domain.message import MESSAGE_TYPE, Message
 from api_exchange_core.domain.names import MessageId, TenantId
@@ -30,7 +30,7 @@ def messages(
     Args:
         payload: what they carry, in JSON form or in what has one (a model, a dataclass); any JSON if not given.
         tenant: on whose behalf: one, or a strategy such as `tenant_ids()`.
-        entity: what they are about; none, or any entity of the tenant, if not given.
+        entity: what they are about, made the tenant's own; nothing, or any entity, if not given.
     """
     return _messages(
         payloads() if payload is None else payload,
@@ -52,7 +52,7 @@ def _messages(
     entity: SearchStrategy[EntityReference | None] | None,
 ) -> Message:
     tenant_id = draw(tenant)
-    about = st.none() | entity_references(tenant=st.just(tenant_id)) if entity is None else entity
+    about = draw(st.none() | entity_references() if entity is None else entity)
     id_ = MessageId(draw(printable_texts()))
     starts_a_request = draw(st.booleans())
     return Message(
@@ -63,7 +63,7 @@ def _messages(
         time=draw(moments()),
         correlation_id=id_ if starts_a_request else draw(printable_texts()),
         causation_id=None if starts_a_request else draw(printable_texts()),
-        entity=draw(about),
+        entity=None if about is None else _of_tenant(about, tenant_id),
         attempt=draw(st.integers(min_value=1, max_value=20)),
         type=draw(st.sampled_from([MESSAGE_TYPE, "com.example.order.placed"])),
         metadata=draw(st.dictionaries(st.sampled_from(["channel", "lot"]), printable_texts(), max_size=2)),
@@ -83,6 +83,11 @@ def _ticks(draw: DrawFn, tenant: SearchStrategy[TenantId]) -> Message:
         time=scheduled_at,
         correlation_id=id_,
     )
+
+
+def _of_tenant(reference: EntityReference, tenant_id: TenantId) -> EntityReference:
+    key = EntityKey(tenant_id, reference.canonical_type, reference.source, reference.external_id)
+    return reference_to(key, key.id, reference.version)
 
 
 def _on_the_minute(moment: datetime) -> datetime:
