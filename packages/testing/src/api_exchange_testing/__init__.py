@@ -4,6 +4,7 @@ The conformance suites need pytest, and are imported from `api_exchange_testing.
 """
 
 from api_exchange_testing.harness import Harness
+from api_exchange_testing.idempotence import assert_idempotent
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.dead_letter_jobs import InMemoryDeadLetterJobs
 from api_exchange_testing.memory.dead_letters import InMemoryDeadLetters
@@ -32,4 +33,5 @@ __all__ = [
     "SeededRandomness",
     "VirtualClock",
     "VirtualSleeper",
+    "assert_idempotent",
 ]

@@ -19,6 +19,11 @@ _bound: ContextVar[Mapping[str, str | int | None]] = ContextVar(
 )
 
 
+def bound_ids() -> Mapping[str, str | int | None]:
+    """What is bound to the lines that are logged now."""
+    return _bound.get()
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that was told to an observer, with the ids that were bound at the time."""

@@ -120,6 +120,13 @@ class InMemoryOutboxRelaySource(OutboxRelaySource):
         with self._changed:
             return len(self._rows.waiting)
 
+    def next_due_at(self) -> datetime | None:
+        """When the next row can be claimed; None if there is none."""
+        with self._changed:
+            return min(
+                (max(one.due_at, one.claimed_until) for one in self._rows.waiting.values()), default=None
+            )
+
     def _due(self, now: datetime) -> Iterator[_Waiting]:
         held_up = set()
         for _, one in sorted(self._rows.waiting.items()):

@@ -39,11 +39,14 @@ class InMemoryStore:
     Args:
         queue: the queues that live in this store; commits then enqueue and acknowledge. Without it messages
             become outbox rows, and acknowledging is left to the consumer.
+        changed: guards the rows, and is notified when a unit of work has ended.
     """
 
-    def __init__(self, *, queue: InMemoryQueue | None = None) -> None:
+    def __init__(
+        self, *, queue: InMemoryQueue | None = None, changed: threading.Condition | None = None
+    ) -> None:
         self.queue = queue
-        self.changed = threading.Condition(threading.RLock())
+        self.changed = threading.Condition(threading.RLock()) if changed is None else changed
         self.outbox = OutboxRows()
         self._tenants: defaultdict[TenantId, _TenantRows] = defaultdict(_TenantRows)
 

@@ -1,0 +1,85 @@
+"""What outlives every instance: the stores, the queues, the true time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from typing_extensions import override
+
+from api_exchange_core import Exchange
+from api_exchange_core.domain.names import TenantId
+from api_exchange_testing.harness import START
+from api_exchange_testing.memory.clock import VirtualClock
+from api_exchange_testing.memory.file_sink import InMemoryFileSink
+from api_exchange_testing.memory.observer import RecordingObserver
+from api_exchange_testing.memory.queue import InMemoryQueue
+from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
+from api_exchange_testing.memory.unit_of_work import InMemoryStore
+from api_exchange_testing.simulation.interposed import NotedPublisher
+from api_exchange_testing.simulation.ledger import Ledger
+
+
+class World:
+    """The durable part of a simulated deployment.
+
+    Attributes:
+        exchange: the application.
+        clock: the true time.
+        queues: the transport.
+        entrance: where messages are sent to it, and noted in the ledger.
+        store: the database.
+        files: what was written to files.
+        tenants: the directory.
+        observer: what was told to the observers of all instances.
+        ledger: what really happened.
+    """
+
+    def __init__(self, exchange: Exchange, *, one_store: bool) -> None:
+        self.exchange = exchange
+        self.clock = VirtualClock(START)
+        self.queues = InMemoryQueue(self.clock)
+        self.locks = _Locks()
+        self.store = InMemoryStore(queue=self.queues if one_store else None, changed=self.locks)
+        self.files = InMemoryFileSink()
+        self.tenants = InMemoryTenantDirectory()
+        self.tenants.add(exchange.tenants, now=self.clock.now())
+        self.observer = RecordingObserver()
+        self.ledger = Ledger(one_store=one_store)
+        self.entrance = NotedPublisher(self.queues, self.ledger)
+
+    @property
+    def tenant_ids(self) -> Sequence[TenantId]:
+        """The tenants, by id."""
+        return [tenant.id for tenant in self.tenants.all()]
+
+    def next_due(self) -> datetime | None:
+        """When something is due that an idle instance would find."""
+        due = [
+            self.queues.next_visible_at(list(self.exchange.by_queue)),
+            self.store.relay_source.next_due_at(),
+        ]
+        return min((at for at in due if at is not None), default=None)
+
+
+class _Locks(threading.Condition):
+    """Waiting for a lock of the store lets other instances go on: they are greenlets of one thread.
+
+    Attributes:
+        give_way: lets another instance go on; raises if there is none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(threading.RLock())
+        self.give_way: Callable[[], None] = _nobody_else
+
+    @override
+    def wait_for(self, predicate: Callable[[], object], timeout: float | None = None) -> bool:  # type: ignore[override] # narrower than typeshed's
+        while not predicate():
+            self.give_way()
+        return True
+
+
+def _nobody_else() -> None:
+    raise RuntimeError("a lock is held, and there is nobody who could release it")
