@@ -117,6 +117,7 @@ def summary(
     problem: Problem | None = None,
     versions: int = 0,
     outputs: int = 0,
+    commit: timedelta | None = None,
 ) -> Handled:
     """What is told of a call when it has come to its end."""
     message = call.message
@@ -126,6 +127,8 @@ def summary(
         outcome=outcome,
         attempt=call.incoming.attempt,
         duration=call.took,
+        waited=call.waited,
+        commit=commit,
         tenant_id=message.tenant_id,
         message_id=message.id,
         correlation_id=message.correlation_id,
@@ -135,6 +138,8 @@ def summary(
         new_versions=versions,
         outputs=outputs,
         problem=problem,
+        trace_context=call.trace.context,
+        trace=call.trace,
     )
 
 
@@ -154,6 +159,7 @@ def summary_at_the_door(
         correlation_id=message.correlation_id,
         causation_id=message.causation_id,
         problem=problem,
+        trace_context=message.trace,
     )
 
 

@@ -66,10 +66,11 @@ class ProcessorHandler:
         Returns:
             What the trigger is to carry out. A delivery that is not among them is done.
         """
-        received = self.reception.receive(function, deliveries)
-        settlements = received.settlements
-        for batch in received.by_tenant.values():
-            settlements += self._handle_tenant(function, batch, stop)
+        with self.observer.batch(function.name, queue=function.input_queue, count=len(deliveries)):
+            received = self.reception.receive(function, deliveries)
+            settlements = received.settlements
+            for batch in received.by_tenant.values():
+                settlements += self._handle_tenant(function, batch, stop)
         return settlements
 
     def _handle_tenant(
@@ -107,7 +108,10 @@ class ProcessorHandler:
             now=now,
             intentions=intentions,
         )
-        return Call(function, incoming, context)
+        trace = self.observer.trace(
+            message, function=function.name, queue=incoming.delivery.queue, attempt=incoming.attempt
+        )
+        return Call(function, incoming, context, trace=trace)
 
     def _head(self, tenant_id: TenantId, entity_id: EntityId) -> EntityHead | None:
         with self.units.begin(tenant_id) as unit:
@@ -151,6 +155,7 @@ class ProcessorHandler:
     def _uncommitted(self, call: Call, error: Exception, reruns: int) -> list[Settlement]:
         """The settlement of a message that could not be committed even alone."""
         if isinstance(error, ClaimLostError):
+            self.observer.abandoned(call.trace, type(error).__name__)
             self.observer.event("claim.lost", function=call.function.name, message_id=call.message.id)
             return []
         if isinstance(error, LostRaceError) and reruns > 0:
@@ -160,6 +165,7 @@ class ProcessorHandler:
 
     def _run_again(self, stale: Call, reruns: int) -> list[Settlement]:
         """Call the processor anew: it has read what is no longer true."""
+        self.observer.abandoned(stale.trace, LostRaceError.__name__)
         (call,) = self.runner.run(
             stale.function,
             [Incoming(stale.incoming.delivery, stale.incoming.as_received)],
@@ -177,12 +183,13 @@ class ProcessorHandler:
             self.observer.event("outbox.left_to_relay", count=len(flushed.to_carry_out), **loggable(error))
 
     def _tell(self, calls: Sequence[Call], flushed: Flushed) -> None:
+        share = flushed.took / len(calls)
         for call in calls:
             message_id = call.message.id
             outcome = Outcome.DUPLICATE if message_id in flushed.duplicates else Outcome.COMPLETED
             versions = sum(one.outcome.wrote_version for one in flushed.persisted.get(message_id, ()))
             outputs = flushed.outputs.get(message_id, 0)
-            self.observer.handled(summary(call, outcome, versions=versions, outputs=outputs))
+            self.observer.handled(summary(call, outcome, versions=versions, outputs=outputs, commit=share))
 
 
 def _is_outage(error: Exception) -> bool:

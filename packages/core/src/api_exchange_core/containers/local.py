@@ -18,7 +18,7 @@ from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
-from api_exchange_core.adapters.telemetry.observer import StructlogObserver
+from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
@@ -51,7 +51,7 @@ class LocalStore(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     randomness = providers.Singleton(SystemRandomness)
-    observer = providers.Singleton(StructlogObserver)
+    observer = providers.Singleton(TelemetryObserver)
     engine: providers.Singleton[Engine] = providers.Singleton(
         create_engine_for, settings.provided.database_url.get_secret_value.call()
     )

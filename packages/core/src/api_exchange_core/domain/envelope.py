@@ -13,6 +13,7 @@ and digits, at most 20 of them; texts and integers):
 ``entityid`` and others the entity: ``entityid entityexternalid entitytype entitysource entityversion``
 ``metadata``            JSON object of texts, as text
 ``failure``             in dead letters: JSON object, as text
+``traceparent``         the span that it was made in, and ``tracestate`` (CloudEvents "Distributed Tracing" extension)
 ======================= ========================================================================
 
 Source: CloudEvents specification 1.0.2, "Context Attributes" and "JSON Event Format".
@@ -38,6 +39,7 @@ from api_exchange_core.domain.failure import Failure
 from api_exchange_core.domain.json_value import MAX_DEPTH, JsonValue, json_value
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MessageId, TenantId
+from api_exchange_core.domain.trace_context import trace_context
 
 ENVELOPE_VERSION = 1
 FAILURE_ROOM = 64 * 1024
@@ -175,6 +177,9 @@ def _message(event: dict[str, JsonValue]) -> Message:
         entity=_entity(event) if "entityid" in event else None,
         metadata=_metadata(event),
         payload=event.get("data"),
+        trace=trace_context(event["traceparent"], event.get("tracestate"))
+        if "traceparent" in event
+        else None,
     )
 
 
@@ -228,6 +233,10 @@ def _attributes(message: Message) -> dict[str, object]:
             "entitysource": message.entity.source,
             "entityversion": message.entity.version,
         }
+    if message.trace is not None:
+        attributes["traceparent"] = message.trace.traceparent
+        if message.trace.tracestate is not None:
+            attributes["tracestate"] = message.trace.tracestate
     if message.metadata:
         attributes["metadata"] = to_json(dict(message.metadata)).decode()
     return attributes

@@ -43,7 +43,7 @@ def run(
     What is in hand then is finished, and what has not begun is given back; a second signal ends it at once, and what
     was in hand is delivered again. The database is brought up to date first.
     """
-    from api_exchange_core.adapters.telemetry.observer import configure_logging
+    from api_exchange_core.adapters.telemetry.logging import configure_logging
     from api_exchange_core.cli.loading import load_exchange
     from api_exchange_core.cli.settings import settings_with
     from api_exchange_core.containers.local import prepared_container
