@@ -35,11 +35,11 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         REDACTED,
     ),
     # The user part of a URL. A password may hold "@" and "/", so up to the last "@" of the word.
-    (re.compile(r"(://)[^\s/?#'\"@:]*:[^\s'\"]*@"), rf"\1{REDACTED}@"),
-    (re.compile(r"(://)[^\s/?#'\"@:]+@"), rf"\1{REDACTED}@"),
-    (re.compile(r"(?i)((?:authorization|cookie)[\"']?\]?\s*[:=]\s*[\"']?)[^\r\n\"'}]+"), rf"\1{REDACTED}"),
-    (re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\1\2{REDACTED}"),
-    (re.compile(rf"(?i)({_KEY}[\"']?\]?\s*[:=]\s*){_VALUE}"), rf"\1{REDACTED}"),
+    (re.compile(r"(://)[^\s/?#'\"@:]{0,256}:[^\s'\"]{1,512}@"), rf"\1{REDACTED}@"),
+    (re.compile(r"(://)[^\s/?#'\"@:]{1,512}@"), rf"\1{REDACTED}@"),
+    (re.compile(r"(?ai)((?:authorization|cookie)[\"']?\]?\s*[:=]\s*[\"']?)[^\r\n\"'}]+"), rf"\1{REDACTED}"),
+    (re.compile(r"(?ai)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\1\2{REDACTED}"),
+    (re.compile(rf"(?ai)({_KEY}[\"']?\]?\s*[:=]\s*){_VALUE}"), rf"\1{REDACTED}"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)*"), REDACTED),  # JSON Web Tokens, RFC 7519
     # Tokens that say whose they are: GitHub, Slack, Stripe and others, Amazon Web Services, Shopify.
     (
@@ -49,9 +49,10 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         REDACTED,
     ),
-    # Libraries that quote the values at hand: SQLAlchemy's statements, pydantic's validation errors.
-    (re.compile(r"(\[parameters: ).*(\])"), rf"\1{REDACTED}\2"),
-    (re.compile(r"(input_value=).*?(, input_type=)", re.DOTALL), rf"\1{REDACTED}\2"),
+    # Libraries that quote the values at hand: SQLAlchemy's statements, pydantic's validation errors. The end may have
+    # been cut off.
+    (re.compile(r"(\[parameters: ).*"), rf"\1{REDACTED}]"),
+    (re.compile(r"(input_value=).*?(, input_type=|\Z)", re.DOTALL), rf"\1{REDACTED}\2"),
 )
 _HINTS = (
     "://", "pass", "pwd", "secret", "token", "key", "authorization", "cookie", "signature", "sig=", "sig:",

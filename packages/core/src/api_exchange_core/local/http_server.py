@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from api_exchange_core.ports.observer import Observer
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from api_exchange_core.local.management import Page
 
 _START_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 5
@@ -31,6 +33,8 @@ class HttpServer:
         accept: takes in their requests.
         bell: rung when a request was stored.
         observer: hears of requests that failed because of an error of ours.
+        unready: why this process should be handed no work for now.
+        page: the metrics, if any are collected.
         host: address to bind.
         port: 0 picks a free one; `port` tells which once started.
     """
@@ -39,6 +43,8 @@ class HttpServer:
     accept: AcceptRequest
     bell: Bell
     observer: Observer
+    unready: Callable[[], Sequence[str]]
+    page: Page | None
     host: str
     port: int
     _server: uvicorn.Server | None = None
@@ -54,9 +60,16 @@ class HttpServer:
         import uvicorn
 
         from api_exchange_core.local.http_app import http_app
+        from api_exchange_core.local.management import Management
 
         listener = self._bound()
-        app = http_app(self.functions, self.accept, bell=self.bell, observer=self.observer)
+        app = http_app(
+            self.functions,
+            self.accept,
+            bell=self.bell,
+            observer=self.observer,
+            management=Management(self.unready, self.page).routes(),
+        )
         config = uvicorn.Config(
             app,
             log_config=None,

@@ -20,13 +20,17 @@ from structlog.typing import EventDict, ExcInfo, Processor
 from api_exchange_core.adapters.telemetry.redaction import Redaction
 from api_exchange_core.domain.redaction import redacted
 
-_TALKATIVE = ("azure", "boto3", "botocore", "httpcore", "httpx", "urllib3")
-"""Libraries that log a line or more for each of their requests at INFO; what they have to say is in spans."""
+_EXTRA = structlog.stdlib.ExtraAdder()
+_TALKATIVE = ("alembic", "azure", "boto3", "botocore", "httpcore", "httpx", "urllib3")
+"""Libraries that log each of their steps or requests at INFO."""
 
 # structlog's own default shows the values of local variables, payloads and secrets among them.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+_FIRST = ("timestamp", "level", "event")
 _IDS = ("correlation_id", "causation_id", "trace_id", "queue", "operation")
-"""Left out of the columns for people: whoever looks for them reads JSON."""
+"""Left out of the columns for people: whoever follows them reads JSON."""
+_USUAL = {"attempt": 1, "entities": 0, "new_versions": 0, "outputs": 0}
+"""Left out of the columns for people if it is this."""
 
 
 def configure_logging(*, json: bool, level: str = "INFO", secret_names: Iterable[str] = ()) -> None:
@@ -68,7 +72,7 @@ def _configure_standard_library(first: list[Processor], last: list[Processor], t
     handler = _Handler(sys.stderr)
     handler.setFormatter(
         ProcessorFormatter(
-            foreign_pre_chain=[*first, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*first, structlog.stdlib.add_logger_name, _EXTRA, _of_one_handler],
             processors=[ProcessorFormatter.remove_processors_meta, *last],
         )
     )
@@ -99,12 +103,17 @@ def _time_of_day(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _for_people(_: object, __: str, event: EventDict) -> EventDict:
-    for name in _IDS:
-        event.pop(name, None)
+    return {name: value for name, value in event.items() if name not in _IDS and _USUAL.get(name) != value}
+
+
+def _of_one_handler(_: object, __: str, event: EventDict) -> EventDict:
+    event.pop("message", None)  # left on the record by another handler's formatter; it is the event
+    event.pop("asctime", None)
     return event
 
 
 def _dumps(event: dict[str, object], **_: object) -> str:
+    event = {name: event.pop(name) for name in _FIRST if name in event} | event
     try:
         return orjson.dumps(event, default=str).decode()
     except TypeError:  # lone surrogates and integers beyond 64 bits

@@ -8,6 +8,7 @@ of series; what one tenant does is in the logs, the spans and the journal.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from functools import lru_cache
 
 from opentelemetry import metrics as otel
@@ -15,6 +16,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from api_exchange_core.adapters.telemetry import conventions as names
 from api_exchange_core.adapters.telemetry.tracing import SCOPE
+from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.names import QueueName
 from api_exchange_core.ports.observer import Handled, Outcome
 from api_exchange_core.ports.outbox import OutboxRelaySource
@@ -83,23 +85,34 @@ class Metrics:
 
 
 def observe_store(
-    meter: Meter, queues: QueueInspector, outbox: OutboxRelaySource, *, of: Collection[QueueName]
+    queues: QueueInspector,
+    outbox: OutboxRelaySource,
+    *,
+    of: Collection[QueueName],
+    meter: Meter | None = None,
 ) -> None:
     """Have the store asked how much waits, each time that metrics are collected.
 
     Args:
-        meter: collects.
         queues: counts messages.
         outbox: counts rows.
         of: the queues to tell of. Others may be called after a tenant.
+        meter: of an OpenTelemetry SDK; else the process's own.
     """
+    meter = otel.get_meter(SCOPE) if meter is None else meter
 
     def depths(_: CallbackOptions) -> Iterable[Observation]:
-        found = queues.depths()
-        return [Observation(found.get(queue, 0), {names.DESTINATION: queue}) for queue in of]
+        with suppress(
+            TransientError
+        ):  # what is not known is left out; /readyz says that the store is out of reach
+            found = queues.depths()
+            return [Observation(found.get(queue, 0), {names.DESTINATION: queue}) for queue in of]
+        return ()
 
     def pending(_: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(outbox.pending())]
+        with suppress(TransientError):
+            return [Observation(outbox.pending())]
+        return ()
 
     meter.create_observable_gauge(
         names.QUEUE_DEPTH,
@@ -121,9 +134,9 @@ def _attributes_of(system: str) -> Callable[[str, str | None, Outcome | None, st
     ) -> dict[str, str]:
         told = {names.SYSTEM: system, names.FUNCTION: function}
         if queue is not None:
-            told |= {names.OPERATION_NAME: "process", names.DESTINATION: queue}
+            told[names.DESTINATION] = queue
         if outcome is not None:
-            told[names.OUTCOME] = outcome.value
+            told |= {names.OPERATION_NAME: "process", names.OUTCOME: outcome.value}
         if code is not None:
             told[names.ERROR_TYPE] = code
         return told

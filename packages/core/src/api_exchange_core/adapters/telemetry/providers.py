@@ -19,8 +19,8 @@ _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 _HTTP = "http/protobuf"
 
-Page = Callable[[], bytes]
-"""Makes the text that a Prometheus reads (text format 0.0.4)."""
+Page = Callable[[], tuple[bytes, str]]
+"""Makes the text that a Prometheus reads, and its content type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,12 @@ def start_telemetry(service: str) -> Telemetry:
 
 def _prometheus() -> tuple[Page, MetricReader]:
     from opentelemetry.exporter.prometheus import PrometheusMetricReader
-    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
     registry = CollectorRegistry()  # one of our own: the global one is the application's
     reader = PrometheusMetricReader(scope_info_enabled=False, registry=registry)
-    return lambda: generate_latest(registry), reader
+    return lambda: (generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4), reader
 
 
 def _otlp_metrics() -> list[MetricReader]:
@@ -112,7 +113,9 @@ def _is_wanted(signal: str) -> bool:
         return False
     protocol = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or os.environ.get(_PROTOCOL) or _HTTP
     if protocol != _HTTP:
-        raise DeclarationError(f"OTLP by {protocol!r} is not there: set {_PROTOCOL} to {_HTTP!r}, or to nothing")
+        raise DeclarationError(
+            f"OTLP by {protocol!r} is not there: set {_PROTOCOL} to {_HTTP!r}, or to nothing"
+        )
     return True
 
 
