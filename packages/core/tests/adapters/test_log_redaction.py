@@ -123,6 +123,7 @@ MESSAGE = Message(
         {"value": Mute()},
         {"url": f"postgresql://shop:{SECRET}@db/shop"},
         {"note": f"sent with Bearer {SECRET}"},
+        {"error": f"sent with Bearer {SECRET}", "message_id": "m-1"},
         {SECRET.encode(): 1},
         {f"https://bob:{SECRET}@shop": 1},
         {"deep": {"1": {"2": {"3": {"4": {"5": {"6": {"7": {"8": {"9": {"password": SECRET}}}}}}}}}}},

@@ -75,7 +75,7 @@ class DoesAsync(ProcessorInterface):
         self.step = step
 
     @override
-    async def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:  # type: ignore[override] # an async processor
+    async def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
         await asyncio.sleep(0)
         self.step(message)
         result = ProcessingResult.create_success()

@@ -103,7 +103,9 @@ def test_a_store_that_cannot_be_worked_with_makes_it_unready_and_the_log_says_wh
             "reasons": ["the database cannot be worked with; the log says why"],
         }
         assert get(runner, "/healthz").status_code == 200
-        assert [event.name for event in container.observer().events] == ["store.unready"]
+        observer = container.observer()
+        assert isinstance(observer, RecordingObserver)
+        assert [event.name for event in observer.events] == ["store.unready"]
 
 
 def test_a_schema_of_another_release_makes_it_unready(tmp_path: Path) -> None:

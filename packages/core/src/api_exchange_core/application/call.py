@@ -25,6 +25,7 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import MessageTrace, Observer, PassedOn
 
 _DEEPEST_STACK = 30
+_NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Call:
     def waited(self) -> timedelta | None:
         """How long the message was in its queue before; None if the platform does not tell."""
         since = self.incoming.delivery.enqueued_at
-        return None if since is None else max(self.started_at - since, timedelta(0))
+        return None if since is None else max(self.started_at - since, _NO_TIME)
 
     @property
     def succeeded_with(self) -> ProcessingResult:

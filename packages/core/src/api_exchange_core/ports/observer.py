@@ -41,6 +41,9 @@ class MessageTrace(Protocol):
         """Around the processor, in the thread or task that it runs in."""
 
 
+_AROUND_NOTHING = nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class PassedOn(MessageTrace):
     """The trace of a message that has no span here: what came in goes on, so that it survives hops like this one."""
@@ -49,7 +52,7 @@ class PassedOn(MessageTrace):
 
     @override
     def running(self) -> AbstractContextManager[None]:
-        return nullcontext()
+        return _AROUND_NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from io import StringIO
 from json import dumps
 from typing import TextIO
@@ -15,7 +15,7 @@ import structlog
 from structlog.contextvars import merge_contextvars
 from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import EventDict, ExcInfo, Processor
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from api_exchange_core.adapters.telemetry.redaction import Redaction
 from api_exchange_core.domain.redaction import redacted
@@ -26,7 +26,6 @@ _TALKATIVE = ("alembic", "azure", "boto3", "botocore", "httpcore", "httpx", "url
 
 # structlog's own default shows the values of local variables, payloads and secrets among them.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
-_FIRST = ("timestamp", "level", "event")
 _IDS = ("correlation_id", "causation_id", "trace_id", "queue", "operation")
 """Left out of the columns for people: whoever follows them reads JSON."""
 _USUAL = {"attempt": 1, "entities": 0, "new_versions": 0, "outputs": 0}
@@ -48,10 +47,10 @@ def configure_logging(*, json: bool, level: str = "INFO", secret_names: Iterable
     first: list[Processor] = [
         merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True) if json else _time_of_day,
+        _moment if json else _time_of_day,
     ]
     last: list[Processor] = (
-        [_TRACEBACKS, redaction, structlog.processors.JSONRenderer(serializer=_dumps)]
+        [_traceback, redaction, structlog.processors.JSONRenderer(serializer=_dumps)]
         if json
         else [_for_people, redaction, _columns(sys.stderr)]
     )
@@ -97,6 +96,15 @@ def _plain_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
     stream.write(redacted(text.getvalue()))
 
 
+def _traceback(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    return _TRACEBACKS(logger, method, event) if "exc_info" in event else event
+
+
+def _moment(_: object, __: str, event: EventDict) -> EventDict:
+    event["timestamp"] = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"
+    return event
+
+
 def _time_of_day(_: object, __: str, event: EventDict) -> EventDict:
     event["timestamp"] = datetime.now().astimezone().strftime("%H:%M:%S")
     return event
@@ -113,7 +121,8 @@ def _of_one_handler(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _dumps(event: dict[str, object], **_: object) -> str:
-    event = {name: event.pop(name) for name in _FIRST if name in event} | event
+    first = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), "event": event.pop("event")}
+    event = {**first, **event}
     try:
         return orjson.dumps(event, default=str).decode()
     except TypeError:  # lone surrogates and integers beyond 64 bits

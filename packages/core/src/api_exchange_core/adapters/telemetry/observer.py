@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 from structlog.typing import FilteringBoundLogger
 from typing_extensions import override
 
@@ -28,8 +28,14 @@ class StructlogObserver(WithoutTraces):
     log: FilteringBoundLogger = field(default_factory=lambda: structlog.get_logger("api_exchange"))
 
     @override
-    def bound(self, **ids: str | int | None) -> AbstractContextManager[None]:
-        return bound_contextvars(**{name: value for name, value in ids.items() if value is not None})
+    @contextmanager
+    def bound(self, **ids: str | int | None) -> Iterator[None]:
+        # structlog's own bound_contextvars does the same, and looks through all context variables to do so.
+        tokens = bind_contextvars(**{name: value for name, value in ids.items() if value is not None})
+        try:
+            yield
+        finally:
+            reset_contextvars(**tokens)
 
     @override
     def handled(self, summary: Handled) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -39,35 +39,46 @@ class TelemetryObserver(Observer):
     @override
     def handled(self, summary: Handled) -> None:
         self.logs.handled(summary)
-        with self._harmless():
+        try:
             self.tracing.ended(summary)
-        with self._harmless():
+        except Exception as error:  # noqa: BLE001 - an observer never fails the work it watches
+            self._tell(error)
+        try:
             self.metrics.handled(summary)
+        except Exception as error:  # noqa: BLE001 - an observer never fails the work it watches
+            self._tell(error)
 
     @override
     def event(self, name: str, **facts: str | float | None) -> None:
         self.logs.event(name, **facts)
-        with self._harmless():
+        try:
             self.metrics.event(name)
+        except Exception as error:  # noqa: BLE001 - an observer never fails the work it watches
+            self._tell(error)
 
     @override
     def trace(
         self, message: Message, *, function: FunctionName, queue: QueueName, attempt: int
     ) -> MessageTrace:
-        trace: MessageTrace | None = None
-        with self._harmless():
-            trace = self.tracing.begun(message, function=function, queue=queue, attempt=attempt)
-        return PassedOn(message.trace) if trace is None else trace
+        try:
+            return self.tracing.begun(message, function=function, queue=queue, attempt=attempt)
+        except Exception as error:  # noqa: BLE001 - an observer never fails the work it watches
+            self._tell(error)
+            return PassedOn(message.trace)
 
     @override
     def abandoned(self, trace: MessageTrace, reason: str) -> None:
-        with self._harmless():
+        try:
             self.tracing.abandoned(trace, reason)
+        except Exception as error:  # noqa: BLE001 - an observer never fails the work it watches
+            self._tell(error)
 
     @override
     def batch(
         self, function: FunctionName, *, queue: QueueName, count: int
     ) -> AbstractContextManager[object]:
+        if count == 1:  # it has a span of its own, and that is all there is to tell
+            return nullcontext()
         return self._around(lambda: self.tracing.batch(function, queue=queue, count=count), otherwise=None)
 
     @override
@@ -81,23 +92,26 @@ class TelemetryObserver(Observer):
         """Around work whose own errors pass through, and no others."""
         stack = ExitStack()
         value = otherwise
-        with self._harmless():
+        try:
             value = stack.enter_context(begin())
+        except Exception as error:  # noqa: BLE001 - an observer never fails the work it watches
+            self._tell(error)
         try:
             yield value
         except BaseException as error:
-            with self._harmless(but=error):
-                stack.__exit__(type(error), error, error.__traceback__)
+            self._leave(stack, error)
             raise
-        with self._harmless():
-            stack.close()
+        self._leave(stack, None)
 
-    @contextmanager
-    def _harmless(self, *, but: BaseException | None = None) -> Iterator[None]:
+    def _leave(self, stack: ExitStack, error: BaseException | None) -> None:
         try:
-            yield
-        except Exception as error:  # noqa: BLE001 - an observer never fails the work it watches
-            kind = type(error).__name__
-            if error is not but and kind not in self._failed:
-                self._failed.add(kind)
-                self.logs.event("telemetry.error", error=kind)
+            stack.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+        except Exception as raised:  # noqa: BLE001 - an observer never fails the work it watches
+            if raised is not error:
+                self._tell(raised)
+
+    def _tell(self, error: Exception) -> None:
+        kind = type(error).__name__
+        if kind not in self._failed:
+            self._failed.add(kind)
+            self.logs.event("telemetry.error", error=kind)

@@ -14,6 +14,14 @@ from api_exchange_core.domain.errors import ExchangeError
 from api_exchange_core.domain.redaction import REDACTED, is_secret_name, may_hold_secret, redacted
 
 _DEEPEST = 8
+_OURS = frozenset(
+    {
+        "timestamp", "level", "outcome", "function", "queue", "tenant_id", "message_id", "correlation_id",
+        "causation_id", "trace_id", "operation", "attempt", "waited_ms", "duration_ms", "commit_ms", "entities",
+        "new_versions", "outputs", "fingerprint",
+    }
+)  # fmt: skip
+"""Names, ids and numbers of the framework, which need no look; nearly all of most lines."""
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _PLAIN = (datetime, date, time, timedelta, Decimal, UUID)
 
@@ -43,11 +51,13 @@ class Redaction:
         """Whether a flat event of texts and numbers has nothing to hide: almost every line, so this is quick."""
         texts = []
         for name, value in event.items():
+            is_ours = name in _OURS
             if isinstance(value, str):
-                texts.append(value)
+                if not is_ours:
+                    texts.append(value)
             elif type(value) not in _NUMBERS:
                 return False
-            if is_secret_name(name, self._also):
+            if not is_ours and is_secret_name(name, self._also):
                 return False
         return not may_hold_secret("\n".join(texts))
 

@@ -97,8 +97,8 @@ class Tracing:
     def batch(
         self, function: FunctionName, *, queue: QueueName, count: int
     ) -> AbstractContextManager[object]:
-        """Around the handling of several messages; their spans are linked to it. One alone has but its own span."""
-        tracer = self._tracer() if count > 1 else None
+        """Around the handling of messages; their spans are linked to it."""
+        tracer = self._tracer()
         if tracer is None:
             return nullcontext()
         return tracer.start_as_current_span(
