@@ -37,7 +37,7 @@ from api_exchange_core.adapters.telemetry.tracing import Tracing
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.envelope import decode, encode
 from api_exchange_core.domain.errors import ClaimLostError
-from api_exchange_core.domain.names import MessageId, QueueName, TenantId
+from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
 from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Observer
@@ -395,6 +395,16 @@ def test_a_sending_that_fails_is_told_by_the_class_of_its_error(spans: Spans) ->
         raise ValueError("hunter2")
     [span] = spans.all
     assert attributes(span)["error.type"] == "ValueError"
+    assert "hunter2" not in span.to_json()
+
+
+def test_an_error_that_ends_a_batch_leaves_no_text_in_its_span(spans: Spans) -> None:
+    with (
+        pytest.raises(ValueError, match="hunter2"),
+        spans.observer.batch(FunctionName("keep"), queue=INBOX, count=2),
+    ):
+        raise ValueError("hunter2")
+    [span] = spans.all
     assert "hunter2" not in span.to_json()
 
 

@@ -110,6 +110,7 @@ class Tracing:
                 names.BATCH_COUNT: count,
             },
             record_exception=False,  # the text of an error may hold anything
+            set_status_on_exception=False,
         )
 
     @contextmanager
