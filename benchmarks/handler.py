@@ -26,6 +26,7 @@ from api_exchange_core.domain.envelope import encode
 from api_exchange_core.domain.names import EntityId, FunctionName, MessageId, TenantId
 from api_exchange_core.domain.tenant import Tenant
 from api_exchange_core.ports.journal import JournalEntry
+from api_exchange_core.ports.observer import PassedOn
 from benchmarks.measuring import Row, against, interleaved, show
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -93,6 +94,12 @@ class Nothing:
     def sent(self, _: object) -> None: ...
 
     def bound(self, **_: object) -> Any:
+        return nullcontext()
+
+    def trace(self, message: Message, **_: object) -> PassedOn:
+        return PassedOn(message.trace)
+
+    def batch(self, _: FunctionName, **__: object) -> Any:
         return nullcontext()
 
     def handled(self, _: object) -> None: ...

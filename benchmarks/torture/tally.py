@@ -10,12 +10,12 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from api_exchange_core.ports.observer import Handled, Observer
+from api_exchange_core.ports.observer import Handled, WithoutTraces
 
 _PREFIX = "tally-"
 
 
-class FileTally(Observer):
+class FileTally(WithoutTraces):
     """Writes a word for each thing that happens, at once: what is in memory dies with the process."""
 
     def __init__(self, folder: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from api_exchange_core.ports.observer import Handled, Observer, Outcome
+from api_exchange_core.ports.observer import Handled, Outcome, WithoutTraces
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Counts:
     problems: Counter[str] = field(default_factory=Counter)
 
 
-class Tally(Observer):
+class Tally(WithoutTraces):
     """An observer that counts; `begin` starts anew."""
 
     def __init__(self) -> None:

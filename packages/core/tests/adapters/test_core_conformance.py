@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import Engine
 
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
@@ -23,7 +26,10 @@ from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
+from api_exchange_core.adapters.telemetry.metrics import Metrics
 from api_exchange_core.adapters.telemetry.observer import StructlogObserver
+from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.adapters.telemetry.tracing import Tracing
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.clock import Clock
@@ -192,3 +198,21 @@ class TestStructlogObserver(ObserverSuite):
     @pytest.fixture
     def observer(self) -> Observer:
         return StructlogObserver()
+
+
+class TestTelemetryObserver(ObserverSuite):
+    @pytest.fixture
+    def observer(self) -> Observer:
+        return TelemetryObserver()
+
+
+class TestTelemetryObserverWithAnSdk(ObserverSuite):
+    @pytest.fixture
+    def observer(self) -> Iterator[Observer]:
+        tracers = TracerProvider(shutdown_on_exit=False)
+        meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+        yield TelemetryObserver(
+            metrics=Metrics(meters.get_meter("test")), tracing=Tracing(tracers.get_tracer("test"))
+        )
+        tracers.shutdown()
+        meters.shutdown()

@@ -32,7 +32,8 @@ from api_exchange_core import (
     TransientError,
     operation,
 )
-from api_exchange_core.adapters.telemetry.observer import StructlogObserver, configure_logging
+from api_exchange_core.adapters.telemetry.logging import configure_logging
+from api_exchange_core.adapters.telemetry.observer import StructlogObserver
 from api_exchange_core.application.call import Call, Incoming
 from api_exchange_core.containers.local import LocalSettings, local_container
 from api_exchange_core.containers.use_cases import UseCases

@@ -77,7 +77,7 @@ class Door:
             tenants.add([tenant], now=NOW)
             tenants.add_api_key(tenant, key_hash=api_key_hash(f"key-of-{tenant}"), now=NOW)
         sender = SendMessage(
-            "shop", self.queue if publisher is None else publisher, clock, SeededRandomness(0)
+            "shop", self.queue if publisher is None else publisher, clock, SeededRandomness(0), self.observer
         )
         self.accept = AcceptRequest(tenants, sender)
 

@@ -89,7 +89,7 @@ def run_timers(
     publisher = harness.queues if publisher is None else publisher
     Timers(
         functions=harness.exchange.functions,
-        fan_out=FanOutTick(harness.exchange.name, harness.tenants, publisher, clock),
+        fan_out=FanOutTick(harness.exchange.name, harness.tenants, publisher, clock, harness.observer),
         clock=clock,
         observer=harness.observer,
         bell=PassingBell(clock, lag),

@@ -184,6 +184,9 @@ class AcknowledgesOnReceipt(MessageConsumer):
     def settle(self, settlements: Sequence[Settlement]) -> None:
         pass
 
+    def extend(self, deliveries: Sequence[Delivery], **how: Any) -> Sequence[Delivery]:
+        return ()
+
 
 WRONG_ADAPTERS: dict[str, tuple[Callable[[Ports], Ports], str]] = {
     "publishes before the commit": (

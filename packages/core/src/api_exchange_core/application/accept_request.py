@@ -22,6 +22,7 @@ from api_exchange_core.domain.json_value import JsonValue, json_value
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.domain.payload_model import validated
+from api_exchange_core.domain.trace_context import TraceContext, trace_context
 from api_exchange_core.domain.trigger import HttpTrigger, TenantFromApiKey
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 
@@ -95,7 +96,9 @@ class AcceptRequest:
         try:
             if model is not None:
                 validated(model, payload, where="request body")
-            return self.sender.send(function.input_queue, payload, tenant_id=tenant_id)
+            return self.sender.send(
+                function.input_queue, payload, tenant_id=tenant_id, trace=_trace(request.headers)
+            )
         except InvalidPayloadError as error:
             raise RequestRefusedError(Refusal.INVALID, str(error)) from None
         except InvalidMessageError as error:
@@ -129,6 +132,10 @@ def api_key_hash(key: str) -> str:
     Keys are made of 256 random bits, so a fast hash without salt gives nothing to guess from.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _trace(headers: Mapping[str, str]) -> TraceContext | None:
+    return trace_context(headers.get("traceparent"), headers.get("tracestate"))
 
 
 def _payload(request: Request) -> JsonValue:

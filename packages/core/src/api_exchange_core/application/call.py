@@ -6,7 +6,7 @@ import traceback
 from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from api_exchange_core.domain.context import ProcessorContext
@@ -22,9 +22,10 @@ from api_exchange_core.domain.payload_model import validated
 from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.domain.tenant import tenant_context
 from api_exchange_core.ports.clock import Clock
-from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.observer import MessageTrace, Observer, PassedOn
 
 _DEEPEST_STACK = 30
+_NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Call:
     stack: str = ""
     took: timedelta = timedelta(0)
     quick_retries: int = 0
+    trace: MessageTrace = field(default_factory=PassedOn, repr=False)
 
     @property
     def message(self) -> Message:
@@ -95,6 +97,12 @@ class Call:
         return self.context.now
 
     @property
+    def waited(self) -> timedelta | None:
+        """How long the message was in its queue before; None if the platform does not tell."""
+        since = self.incoming.delivery.enqueued_at
+        return None if since is None else max(self.started_at - since, _NO_TIME)
+
+    @property
     def succeeded_with(self) -> ProcessingResult:
         """The result of a call that has one and no problem."""
         if self.result is None:
@@ -113,8 +121,9 @@ class Call:
             "correlation_id": message.correlation_id,
             "causation_id": message.causation_id,
             "attempt": self.context.attempt,
+            "trace_id": None if (trace := self.trace.context) is None else trace.trace_id,
         }
-        with tenant_context(message.tenant_id), observer.bound(**ids):
+        with tenant_context(message.tenant_id), observer.bound(**ids), self.trace.running():
             try:
                 yield
                 self._check_result()

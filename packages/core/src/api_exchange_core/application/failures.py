@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from api_exchange_core.application.call import Call, Incoming, loggable
 from api_exchange_core.domain.delivery import DeadLetter, Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.envelope import encode_letter, encode_raw_letter
-from api_exchange_core.domain.errors import PermanentError, TransientError
+from api_exchange_core.domain.errors import ClaimLostError, PermanentError, TransientError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.failure import MAX_HISTORY, Condemn, Failure, PastAttempt, Problem, decide
 from api_exchange_core.domain.message import Message
@@ -176,6 +176,7 @@ class Failures:
 
 def tell_claim_lost(observer: Observer, call: Call) -> None:
     """Tell that nothing of *call* was written, since its message is somebody else's."""
+    observer.abandoned(call.trace, ClaimLostError.__name__)
     observer.event("claim.lost", function=call.function.name, message_id=call.message.id)
 
 
@@ -186,6 +187,7 @@ def summary(
     problem: Problem | None = None,
     versions: int = 0,
     outputs: int = 0,
+    commit: timedelta | None = None,
 ) -> Handled:
     """What is told of a call when it has come to its end."""
     message = call.message
@@ -195,6 +197,8 @@ def summary(
         outcome=outcome,
         attempt=call.incoming.attempt,
         duration=call.took,
+        waited=call.waited,
+        commit=commit,
         tenant_id=message.tenant_id,
         message_id=message.id,
         correlation_id=message.correlation_id,
@@ -205,6 +209,8 @@ def summary(
         outputs=outputs,
         problem=problem,
         quick_retries=call.quick_retries,
+        trace_context=call.trace.context,
+        trace=call.trace,
     )
 
 
@@ -224,6 +230,7 @@ def summary_at_the_door(
         correlation_id=message.correlation_id,
         causation_id=message.causation_id,
         problem=problem,
+        trace_context=message.trace,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic_core import from_json
 
@@ -36,6 +36,7 @@ class Flushed:
         to_carry_out: committed effects that are not yet carried out.
         outputs: how many effects each message had.
         persisted: what came of each message's changes.
+        took: from the begin of the transaction to its end.
     """
 
     duplicates: frozenset[MessageId]
@@ -43,6 +44,7 @@ class Flushed:
     to_carry_out: Sequence[OutboxRow]
     outputs: dict[MessageId, int]
     persisted: dict[MessageId, Sequence[Persisted]]
+    took: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Flush:
         return self._commit(calls, lock=True)
 
     def _commit(self, calls: Sequence[Call], *, lock: bool) -> Flushed:
+        began_at = self.clock.now()
         with self.units.begin(calls[0].message.tenant_id) as unit:
             accepted = unit.journal.complete([self._entry(call) for call in calls])
             fresh = [call for call in calls if call.message.id in accepted]
@@ -93,6 +96,7 @@ class Flush:
             to_carry_out=rows,
             outputs={message_id: len(own) for message_id, own in effects.items()},
             persisted={call.message.id: outcomes for call, outcomes in zip(fresh, persisted, strict=True)},
+            took=self.clock.now() - began_at,
         )
 
     def _acknowledge(self, unit: UnitOfWork, calls: Sequence[Call]) -> Sequence[Delivery]:

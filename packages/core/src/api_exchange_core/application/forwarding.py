@@ -105,6 +105,7 @@ class Forwarding:
             entity=output.entity,
             metadata={**parent.metadata, **output.metadata} if output.metadata else parent.metadata,
             payload=None,
+            trace=call.trace.context,
         )
 
 

@@ -76,14 +76,15 @@ class ProcessorHandler:
         Returns:
             What the trigger is to carry out. A delivery that is not among them is done.
         """
-        received = self.reception.receive(function, deliveries)
-        settlements = received.settlements
-        for tenant_id in self._in_turn(function, received.by_tenant):
-            batch = received.by_tenant[tenant_id]
-            if function.exclusive is None:
-                settlements += self._work(function, batch, stop, keeper)
-            else:
-                settlements += self._work_claimed(function, function.exclusive, batch, stop, keeper)
+        with self.observer.batch(function.name, queue=function.input_queue, count=len(deliveries)):
+            received = self.reception.receive(function, deliveries)
+            settlements = received.settlements
+            for tenant_id in self._in_turn(function, received.by_tenant):
+                batch = received.by_tenant[tenant_id]
+                if function.exclusive is None:
+                    settlements += self._work(function, batch, stop, keeper)
+                else:
+                    settlements += self._work_claimed(function, function.exclusive, batch, stop, keeper)
         return settlements
 
     def _in_turn(self, function: Function, tenant_ids: Iterable[TenantId]) -> Sequence[TenantId]:
@@ -164,7 +165,10 @@ class ProcessorHandler:
             now=now,
             intentions=intentions,
         )
-        return Call(function, incoming, context)
+        trace = self.observer.trace(
+            message, function=function.name, queue=incoming.delivery.queue, attempt=incoming.attempt
+        )
+        return Call(function, incoming, context, trace=trace)
 
     def _head(self, tenant_id: TenantId, entity_id: EntityId) -> EntityHead | None:
         with self.units.begin(tenant_id) as unit:
@@ -211,6 +215,8 @@ class ProcessorHandler:
                 self._leave_to_policy(call)
         if not may_run_again:
             return []
+        for call in may_run_again:
+            self.observer.abandoned(call.trace, TransientError.__name__)
         return self._given_back(
             may_run_again[0].function, [call.incoming for call in may_run_again], WAIT_FOR_STORE
         )
@@ -229,11 +235,13 @@ class ProcessorHandler:
 
     def _leave_to_policy(self, call: Call) -> list[Settlement]:
         """Settle nothing: the processor came to an end that could not be stored, and is not to run again by itself."""
+        self.observer.abandoned(call.trace, "ClaimLeft")
         self.observer.event("claim.left", function=call.function.name, message_id=call.message.id)
         return []
 
     def _run_again(self, stale: Call, reruns: int) -> list[Settlement]:
         """Call the processor anew: it has read what is no longer true."""
+        self.observer.abandoned(stale.trace, LostRaceError.__name__)
         (call,) = self.runner.run(
             stale.function,
             [stale.incoming.anew],
@@ -251,12 +259,13 @@ class ProcessorHandler:
             self.observer.event("outbox.left_to_relay", count=len(flushed.to_carry_out), **loggable(error))
 
     def _tell(self, calls: Sequence[Call], flushed: Flushed) -> None:
+        share = flushed.took / len(calls)
         for call in calls:
             message_id = call.message.id
             outcome = Outcome.DUPLICATE if message_id in flushed.duplicates else Outcome.COMPLETED
             versions = sum(one.outcome.wrote_version for one in flushed.persisted.get(message_id, ()))
             outputs = flushed.outputs.get(message_id, 0)
-            self.observer.handled(summary(call, outcome, versions=versions, outputs=outputs))
+            self.observer.handled(summary(call, outcome, versions=versions, outputs=outputs, commit=share))
 
 
 def _may_run_again(function: Function) -> bool:

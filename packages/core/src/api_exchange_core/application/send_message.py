@@ -10,8 +10,10 @@ from api_exchange_core.domain.envelope import encode
 from api_exchange_core.domain.json_value import json_value
 from api_exchange_core.domain.message import MESSAGE_TYPE, Message
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
+from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
+from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.randomness import Randomness
 
 
@@ -23,6 +25,7 @@ class SendMessage:
     publisher: MessagePublisher
     clock: Clock
     randomness: Randomness
+    observer: Observer
 
     def send(
         self,
@@ -33,6 +36,7 @@ class SendMessage:
         entity: EntityReference | None = None,
         correlation_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        trace: TraceContext | None = None,
     ) -> Message:
         """Send *payload* to *queue* on behalf of a tenant.
 
@@ -43,6 +47,7 @@ class SendMessage:
             entity: what it is about.
             correlation_id: of the request it belongs to; its own id if it begins one.
             metadata: texts that travel along.
+            trace: of whoever asks for it.
 
         Returns:
             The message, once the transport has stored it.
@@ -53,17 +58,21 @@ class SendMessage:
             TransientError: it may not have been stored.
         """
         message_id = MessageId(self.randomness.new_id())
-        message = Message(
-            id=message_id,
-            tenant_id=tenant_id,
-            source=f"/{self.exchange}",
-            type=MESSAGE_TYPE,
-            payload=json_value(payload),
-            time=self.clock.now(),
-            correlation_id=message_id if correlation_id is None else correlation_id,
-            entity=entity,
-            metadata={} if metadata is None else metadata,
-        )
-        body = encode(message)
-        self.publisher.publish([Outgoing(queue=queue, tenant_id=tenant_id, message_id=message_id, body=body)])
+        with self.observer.sending(queue, parent=trace) as carried:
+            message = Message(
+                id=message_id,
+                tenant_id=tenant_id,
+                source=f"/{self.exchange}",
+                type=MESSAGE_TYPE,
+                payload=json_value(payload),
+                time=self.clock.now(),
+                correlation_id=message_id if correlation_id is None else correlation_id,
+                entity=entity,
+                metadata={} if metadata is None else metadata,
+                trace=carried,
+            )
+            body = encode(message)
+            self.publisher.publish(
+                [Outgoing(queue=queue, tenant_id=tenant_id, message_id=message_id, body=body)]
+            )
         return message

@@ -11,8 +11,10 @@ from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.identity import derived_message_id
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import TenantId
+from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
+from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 
 TICK_TYPE = "api-exchange.tick"
@@ -29,6 +31,7 @@ class FanOutTick:
     tenants: TenantDirectory
     publisher: MessagePublisher
     clock: Clock
+    observer: Observer
 
     def fan_out(self, function: Function, scheduled_at: datetime) -> Sequence[TenantId]:
         """Send the tick of *function* that was scheduled for *scheduled_at* (aware; the instant counts).
@@ -41,10 +44,13 @@ class FanOutTick:
         """
         moment = scheduled_at.astimezone(UTC)
         tenants = [tenant.id for tenant in self.tenants.all() if tenant.enabled]
-        self.publisher.publish([self._tick(function, tenant_id, moment) for tenant_id in tenants])
+        with self.observer.sending(function.input_queue, count=len(tenants)) as trace:
+            self.publisher.publish([self._tick(function, tenant_id, moment, trace) for tenant_id in tenants])
         return tenants
 
-    def _tick(self, function: Function, tenant_id: TenantId, scheduled_at: datetime) -> Outgoing:
+    def _tick(
+        self, function: Function, tenant_id: TenantId, scheduled_at: datetime, trace: TraceContext | None
+    ) -> Outgoing:
         message_id = derived_message_id(self.exchange, function.name, tenant_id, scheduled_at.isoformat())
         message = Message(
             id=message_id,
@@ -54,6 +60,7 @@ class FanOutTick:
             payload={"scheduled_at": scheduled_at.isoformat()},
             time=self.clock.now(),
             correlation_id=message_id,
+            trace=trace,
         )
         return Outgoing(
             queue=function.input_queue, tenant_id=tenant_id, message_id=message_id, body=encode(message)

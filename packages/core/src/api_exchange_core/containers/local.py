@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +24,20 @@ from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
-from api_exchange_core.adapters.telemetry.observer import StructlogObserver
+from api_exchange_core.adapters.telemetry.metrics import observe_store
+from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.use_cases import UseCases
+from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.domain.names import dead_letter_queue
 from api_exchange_core.local.runner import Runner
 from api_exchange_core.ports.observer import Observer
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from api_exchange_core.local.management import Page
 
 
 class LocalSettings(BaseSettings):
@@ -44,7 +50,11 @@ class LocalSettings(BaseSettings):
         description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
     )
     output_folder: Path = Field(default=Path("output"), description="Where FileOutputHandler keeps its files")
-    host: str = Field(default="127.0.0.1", description="Address that HTTP functions are served on")
+    http: bool | None = Field(
+        default=None,
+        description="Serve HTTP functions, /healthz, /readyz and /metrics; by default if there are HTTP functions",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that HTTP is served on")
     timers: bool = Field(default=True, description="Fire timers in this process; any number of processes may")
     stop_grace: float = Field(
         default=20.0,
@@ -52,7 +62,14 @@ class LocalSettings(BaseSettings):
         le=86_400,
         description="Seconds that a stop waits for what is in hand; fewer than whatever waits for this process",
     )
-    port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP functions; 0 picks a free one")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP; 0 picks a free one")
+
+
+def _check_store(engine: Engine) -> None:
+    if not migrate.is_current(engine):
+        raise TransientError(
+            "the database has not been migrated to this release: `api-exchange db upgrade` does it"
+        )
 
 
 class LocalStore(containers.DeclarativeContainer):
@@ -62,11 +79,12 @@ class LocalStore(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     randomness = providers.Singleton(SystemRandomness)
-    observer = providers.Singleton(StructlogObserver)
+    observer = providers.Singleton(TelemetryObserver)
     engine: providers.Singleton[Engine] = providers.Singleton(
         create_engine_for, settings.provided.database_url.get_secret_value.call()
     )
     queue = providers.Singleton(SqlQueue, engine, clock)
+    outbox = providers.Singleton(SqlOutboxRelaySource, engine)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=True)
 
@@ -88,6 +106,7 @@ class LocalContainer(LocalStore):
     """An exchange on one machine: its stores, the machine's own clock, disk and logs, and what runs on them."""
 
     exchange = providers.Dependency(instance_of=Exchange)
+    page: providers.Dependency[Page | None] = providers.Dependency(default=providers.Object(None))
 
     use_cases = providers.Container(
         UseCases,
@@ -99,7 +118,7 @@ class LocalContainer(LocalStore):
         tenants=LocalStore.tenants,
         publisher=LocalStore.queue,
         files=providers.Singleton(LocalFileSink, LocalStore.settings.provided.output_folder),
-        outbox=providers.Singleton(SqlOutboxRelaySource, LocalStore.engine),
+        outbox=LocalStore.outbox,
         leases=providers.Singleton(SqlLeases, LocalStore.engine),
     )
     runner = providers.Singleton(
@@ -115,26 +134,35 @@ class LocalContainer(LocalStore):
         calls=use_cases.calls,
         clock=LocalStore.clock,
         observer=LocalStore.observer,
+        check_store=providers.Factory(partial, _check_store, LocalStore.engine),
+        http=LocalStore.settings.provided.http,
         host=LocalStore.settings.provided.host,
         port=LocalStore.settings.provided.port,
+        page=page,
         timers=LocalStore.settings.provided.timers,
         grace=providers.Factory(timedelta, seconds=LocalStore.settings.provided.stop_grace),
     )
 
 
 def local_container(
-    exchange: Exchange, settings: LocalSettings | None = None, *, observer: Observer | None = None
+    exchange: Exchange,
+    settings: LocalSettings | None = None,
+    *,
+    observer: Observer | None = None,
+    page: Page | None = None,
 ) -> LocalContainer:
     """The container of *exchange* on this machine, with every slot filled.
 
     Args:
         exchange: the application.
         settings: read from the environment if not given.
-        observer: hears what happens, in place of the logs.
+        observer: hears what happens, in place of logs, metrics and spans.
+        page: the metrics that are served, if any are collected.
     """
     container = LocalContainer(
         exchange=providers.Object(exchange),
         settings=providers.Object(LocalSettings() if settings is None else settings),
+        page=providers.Object(page),
     )
     if observer is not None:
         container.observer.override(providers.Object(observer))
@@ -143,7 +171,11 @@ def local_container(
 
 
 def prepared_container(
-    exchange: Exchange, settings: LocalSettings | None = None, *, observer: Observer | None = None
+    exchange: Exchange,
+    settings: LocalSettings | None = None,
+    *,
+    observer: Observer | None = None,
+    page: Page | None = None,
 ) -> LocalContainer:
     """As `local_container`, with the database brought up to date and the exchange's tenants made known.
 
@@ -151,9 +183,22 @@ def prepared_container(
         TransientError: the database could not be reached.
         DeclarationError: its URL is none that the framework takes.
     """
-    container = local_container(exchange, settings, observer=observer)
+    container = local_container(exchange, settings, observer=observer, page=page)
     engine = container.engine()
     if not migrate.is_current(engine):
         migrate.upgrade(engine)
     container.tenants().add(exchange.tenants, now=container.clock().now())
     return container
+
+
+def observe(container: LocalContainer) -> None:
+    """Have the metrics of this process tell what waits in the queues of the exchange's functions, and in the outbox.
+
+    Once a process: instruments of OpenTelemetry stay for its life.
+    """
+    queues = [function.input_queue for function in container.exchange().functions]
+    observe_store(
+        container.queue(),
+        container.outbox(),
+        of=[*queues, *(dead_letter_queue(queue) for queue in queues)],
+    )

@@ -76,8 +76,8 @@ class UseCases(containers.DeclarativeContainer):
         clock=clock,
         observer=observer,
     )
-    fan_out = providers.Singleton(FanOutTick, exchange.provided.name, tenants, publisher, clock)
-    sender = providers.Singleton(SendMessage, exchange.provided.name, publisher, clock, randomness)
+    fan_out = providers.Singleton(FanOutTick, exchange.provided.name, tenants, publisher, clock, observer)
+    sender = providers.Singleton(SendMessage, exchange.provided.name, publisher, clock, randomness, observer)
     accept = providers.Singleton(AcceptRequest, tenants, sender)
     held_messages = providers.Singleton(HeldMessages, units)
     entity_service = providers.Singleton(EntityService, units, hasher, clock)

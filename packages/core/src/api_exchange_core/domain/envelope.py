@@ -14,6 +14,7 @@ and digits, at most 20 of them; texts and integers):
 ``metadata``            JSON object of texts, as text
 ``replays``             how often it was put back from the dead letters; absent if never
 ``failure``             in dead letters: JSON object, as text
+``traceparent``         the span that it was made in, and ``tracestate`` (CloudEvents "Distributed Tracing" extension)
 ======================= ========================================================================
 
 Source: CloudEvents specification 1.0.2, "Context Attributes" and "JSON Event Format".
@@ -39,6 +40,7 @@ from api_exchange_core.domain.failure import Failure, PastAttempt
 from api_exchange_core.domain.json_value import MAX_DEPTH, JsonValue, json_value
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MessageId, TenantId
+from api_exchange_core.domain.trace_context import trace_context
 
 ENVELOPE_VERSION = 1
 FAILURE_ROOM = 64 * 1024
@@ -182,6 +184,9 @@ def _message(event: dict[str, JsonValue]) -> Message:
         metadata=_metadata(event),
         payload=event.get("data"),
         replays=cast("int", event.get("replays", 0)),
+        trace=trace_context(event["traceparent"], event.get("tracestate"))
+        if "traceparent" in event
+        else None,
     )
 
 
@@ -237,6 +242,10 @@ def _attributes(message: Message) -> dict[str, object]:
         }
     if message.replays:
         attributes["replays"] = message.replays
+    if message.trace is not None:
+        attributes["traceparent"] = message.trace.traceparent
+        if message.trace.tracestate is not None:
+            attributes["tracestate"] = message.trace.tracestate
     if message.metadata:
         attributes["metadata"] = to_json(dict(message.metadata)).decode()
     return attributes

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
 from api_exchange_core.domain.delivery import Defer, Retry
 from api_exchange_core.domain.errors import (
     DeferError,
@@ -16,6 +18,8 @@ from api_exchange_core.domain.errors import (
     is_wait,
     wait,
 )
+from api_exchange_core.domain.payload_model import invalid_payload
+from api_exchange_core.domain.redaction import redacted
 from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.domain.retry import RetryPolicy
 
@@ -38,7 +42,7 @@ class Problem:
 
     Args:
         code: a short stable name: the error's class, or what the processor chose.
-        reason: one text for people.
+        reason: one text for people, without what looks like a secret.
         fingerprint: the same for errors of the same kind from the same place; groups them.
         permanent: trying again is pointless.
         retry_after: the wait that the error asked for.
@@ -62,7 +66,7 @@ class Problem:
         """What *error* says, raised in *function*."""
         return cls(
             code=_shortened(type(error).__name__, MAX_CODE),
-            reason=_shortened(_text(error)),
+            reason=_told(_text(error)),
             fingerprint=_fingerprint(function, *_origin(error)),
             permanent=isinstance(error, PermanentError),
             retry_after=_wait_of(error, "retry_after") if isinstance(error, RetryableError) else None,
@@ -84,7 +88,7 @@ class Problem:
         code = result.code if result.code is not None else "ProcessingFailed"
         return cls(
             code=_shortened(code, MAX_CODE),
-            reason=_shortened(result.error if result.error is not None else ""),
+            reason=_told(result.error if result.error is not None else ""),
             fingerprint=_fingerprint(function, code),
             permanent=not result.can_retry,
             retry_after=None if result.retry_after is None else wait(result.retry_after, "retry_after"),
@@ -158,6 +162,8 @@ def decide(
 
 def _text(error: BaseException) -> str:
     try:
+        if isinstance(error, ValidationError):  # its own text quotes the values
+            return str(invalid_payload(error, where=error.title))
         return str(error)
     except Exception:  # noqa: BLE001 - anybody's __str__; the message it belongs to must be settled all the same
         return "(its text cannot be made)"
@@ -187,6 +193,11 @@ def _origin(error: BaseException) -> Iterator[str]:
 
 def _fingerprint(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _told(text: str) -> str:
+    # Cut generously first: the text may be of any length, and a secret that is cut in half is not known as one.
+    return _shortened(redacted(text[: 4 * MAX_REASON]))
 
 
 def _shortened(text: str, longest: int = MAX_REASON) -> str:

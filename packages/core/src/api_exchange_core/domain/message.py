@@ -15,6 +15,7 @@ from api_exchange_core.domain.errors import InvalidMessageError
 from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.names import MAX_COUNT, MAX_IDENTIFIER, MessageId, TenantId, tenant_id
 from api_exchange_core.domain.payload_model import validated
+from api_exchange_core.domain.trace_context import TraceContext
 
 MESSAGE_TYPE = "api-exchange.message"
 """CloudEvents ``type`` of a message whose sender names none."""
@@ -39,6 +40,7 @@ class Message:
         type: what kind of message, for readers outside of the framework.
         metadata: small texts that travel along, and on to the children.
         replays: how often it was put back from the dead letters; its children count anew.
+        trace: where in a distributed trace it was made, if it was made in one.
     """
 
     id: MessageId
@@ -53,6 +55,7 @@ class Message:
     type: str = MESSAGE_TYPE
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     replays: int = 0
+    trace: TraceContext | None = None
 
     def __post_init__(self) -> None:
         tenant_id(self.tenant_id)

@@ -12,7 +12,13 @@ from api_exchange_core.domain.schedule import Schedule
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 HEALTH_PATH = "/healthz"
-"""Answered by the server itself."""
+"""Answers while the process lives."""
+READY_PATH = "/readyz"
+"""Answers whether the process should be handed work."""
+METRICS_PATH = "/metrics"
+"""What a Prometheus reads."""
+
+_OURS = (HEALTH_PATH, READY_PATH, METRICS_PATH)
 
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*)?")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -64,8 +70,8 @@ class HttpTrigger:
             raise DeclarationError(
                 f"{self.path!r} is no HTTP path: begin with '/', and use letters, digits, '.', '_', '~', '-'"
             )
-        if self.path == HEALTH_PATH:
-            raise DeclarationError(f"{HEALTH_PATH!r} is answered by the server itself: choose another path")
+        if self.path in _OURS:
+            raise DeclarationError(f"{self.path!r} is answered by the server itself: choose another path")
         unknown = [method for method in self.methods if method not in METHODS]
         if unknown or not self.methods:
             raise DeclarationError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -18,7 +18,7 @@ from api_exchange_core.application.call import loggable
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
-from api_exchange_core.domain.trigger import HEALTH_PATH, HttpTrigger
+from api_exchange_core.domain.trigger import HttpTrigger
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.ports.observer import Observer
 
@@ -26,17 +26,29 @@ _RETRY_SECONDS = 5
 
 
 def http_app(
-    functions: Sequence[Function], accept: AcceptRequest, *, bell: Bell, observer: Observer
+    functions: Sequence[Function],
+    accept: AcceptRequest,
+    *,
+    bell: Bell,
+    observer: Observer,
+    management: Iterable[Route] = (),
 ) -> Starlette:
     """Serve *functions*: 202 with the message's ids once a request is stored, problem+json (RFC 9457) otherwise.
 
-    ``GET /healthz`` answers 200 while the process serves.
+    Args:
+        functions: those with an HTTP trigger are served.
+        accept: takes in their requests.
+        bell: rung when a request was stored.
+        observer: hears of requests that failed because of an error of ours.
+        management: what else is served.
     """
-    routes = [Route(HEALTH_PATH, _healthz, methods=["GET"])]
-    routes += [
-        _route(function, function.trigger, accept, bell)
-        for function in functions
-        if isinstance(function.trigger, HttpTrigger)
+    routes = [
+        *management,
+        *(
+            _route(function, function.trigger, accept, bell)
+            for function in functions
+            if isinstance(function.trigger, HttpTrigger)
+        ),
     ]
     return Starlette(
         routes=routes,
@@ -89,10 +101,6 @@ async def _body(request: HttpRequest) -> bytes:
     except ClientDisconnect:
         raise RequestRefusedError(Refusal.UNREADABLE, "the body ended early") from None
     return b"".join(parts)
-
-
-async def _healthz(_: HttpRequest) -> Response:
-    return JSONResponse({"status": "ok"})
 
 
 async def _refused(_: HttpRequest, error: Exception) -> Response:

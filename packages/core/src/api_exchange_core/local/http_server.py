@@ -19,6 +19,8 @@ from api_exchange_core.ports.observer import Observer
 if TYPE_CHECKING:
     import uvicorn
 
+    from api_exchange_core.local.management import Page
+
 _START_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 5
 
@@ -32,6 +34,8 @@ class HttpServer:
         accept: takes in their requests.
         bell: rung when a request was stored.
         observer: hears of requests that failed because of an error of ours.
+        unready: why this process should be handed no work for now.
+        page: the metrics, if any are collected.
         host: address to bind.
         port: 0 picks a free one; `port` tells which once started.
         on_end: told why, from the server's thread, when it ended without having been stopped.
@@ -41,6 +45,8 @@ class HttpServer:
     accept: AcceptRequest
     bell: Bell
     observer: Observer
+    unready: Callable[[], Sequence[str]]
+    page: Page | None
     host: str
     port: int
     on_end: Callable[[str], None]
@@ -58,9 +64,16 @@ class HttpServer:
         import uvicorn
 
         from api_exchange_core.local.http_app import http_app
+        from api_exchange_core.local.management import Management
 
         listener = self._bound()
-        app = http_app(self.functions, self.accept, bell=self.bell, observer=self.observer)
+        app = http_app(
+            self.functions,
+            self.accept,
+            bell=self.bell,
+            observer=self.observer,
+            management=Management(self.unready, self.page).routes(),
+        )
         config = uvicorn.Config(
             app,
             log_config=None,

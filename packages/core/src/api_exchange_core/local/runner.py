@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from api_exchange_core.application.accept_request import AcceptRequest
+from api_exchange_core.application.call import loggable
 from api_exchange_core.application.call_runner import CallRunner
 from api_exchange_core.application.chores import Chore, DoChore
 from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.tick import FanOutTick
-from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.domain.exchange import Exchange, Function
 from api_exchange_core.domain.names import FunctionName
 from api_exchange_core.domain.trigger import HttpTrigger, TimerTrigger
 from api_exchange_core.local.bell import Bell
@@ -25,6 +27,9 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.queue_inspector import QueueInspector
+
+if TYPE_CHECKING:
+    from api_exchange_core.local.management import Page
 
 _CHORE_ENDS = timedelta(seconds=10)
 
@@ -42,7 +47,10 @@ class Runner:
         calls: runs processors; closed at the end.
         clock, observer: the ports of these names.
         limits: how workers take their work.
-        host, port: where HTTP functions are served; port 0 picks a free one.
+        check_store: returns if the store can be worked with, and raises if not.
+        http: serve HTTP functions and what tells of this process; None: if there are HTTP functions.
+        host, port: where they are served; port 0 picks a free one.
+        page: the metrics, if any are collected.
         timers: fire timers by their schedules.
         grace: how long `stop` waits for what is in hand.
         on_broken: called once, from another thread, when a part has ended that the runner cannot do without; the
@@ -61,13 +69,17 @@ class Runner:
     clock: Clock
     observer: Observer
     limits: WorkerLimits = field(default_factory=WorkerLimits)
+    check_store: Callable[[], None] = lambda: None
+    http: bool | None = None
     host: str = "127.0.0.1"
     port: int = 8080
+    page: Page | None = None
     timers: bool = True
     grace: timedelta = timedelta(seconds=20)
     on_broken: Callable[[], None] = lambda: None
     bell: Bell = field(default_factory=Bell)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _started: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _chore_threads: list[threading.Thread] = field(default_factory=list)
     _http: HttpServer | None = None
@@ -84,10 +96,8 @@ class Runner:
         for function in functions:
             function.processor  # noqa: B018 - made here, so that a wrong declaration stops the start
         served = [function for function in functions if isinstance(function.trigger, HttpTrigger)]
-        if served:
-            self._http = HttpServer(
-                served, self.accept, self.bell, self.observer, self.host, self.port, self._http_ended
-            )
+        if self.http or (self.http is None and served):
+            self._http = self._server(served)
             self._http.start()
         self._heartbeat = Heartbeat(self.observer)
         for worker in [self._worker(function.name, self._heartbeat) for function in functions]:
@@ -96,6 +106,7 @@ class Runner:
             self._in_thread("timers", self._timers().run)
         for chore in self.chores:
             self._in_background(chore)
+        self._started.set()
 
     def stop(self) -> Sequence[str]:
         """Finish what is in hand, give back what is not begun, and end all threads.
@@ -151,9 +162,23 @@ class Runner:
             if self.timers and isinstance(function.trigger, TimerTrigger)
         }
 
+    def unready(self) -> Sequence[str]:
+        """Why this process should be handed no work for now; nothing if it should. Fit for anybody's eyes."""
+        if self._stop.is_set():
+            return ["stopping"]
+        if not self._started.is_set():
+            return ["starting"]
+        reasons = [f"thread {thread.name!r} has ended" for thread in self._threads if not thread.is_alive()]
+        try:
+            self.check_store()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+            self.observer.event("store.unready", **loggable(error))
+            reasons.append("the database cannot be worked with; the log says why")
+        return reasons
+
     @property
     def http_port(self) -> int | None:
-        """The port that HTTP functions are served on; None if there are none."""
+        """The port that is served; None if none is."""
         return None if self._http is None else self._http.port
 
     @property
@@ -161,6 +186,19 @@ class Runner:
         """How many messages wait for a function of the exchange, those in hand included."""
         depths = self.queues.depths()
         return sum(depths.get(function.input_queue, 0) for function in self.exchange.functions)
+
+    def _server(self, served: Sequence[Function]) -> HttpServer:
+        return HttpServer(
+            functions=served,
+            accept=self.accept,
+            bell=self.bell,
+            observer=self.observer,
+            unready=self.unready,
+            page=self.page,
+            host=self.host,
+            port=self.port,
+            on_end=self._http_ended,
+        )
 
     def _worker(self, name: str, heartbeat: Heartbeat) -> Worker:
         return Worker(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from typing_extensions import override
+
 from api_exchange_core.domain.failure import Problem
+from api_exchange_core.domain.message import Message
+from api_exchange_core.domain.names import FunctionName, QueueName
+from api_exchange_core.domain.trace_context import TraceContext
 
 
 class Outcome(StrEnum):
@@ -23,6 +28,33 @@ class Outcome(StrEnum):
     GIVEN_BACK = "given_back"
 
 
+class MessageTrace(Protocol):
+    """What traces know of one message, from the call of its processor until its handling is told."""
+
+    @property
+    @abstractmethod
+    def context(self) -> TraceContext | None:
+        """What the children of the message carry."""
+
+    @abstractmethod
+    def running(self) -> AbstractContextManager[None]:
+        """Around the processor, in the thread or task that it runs in."""
+
+
+_AROUND_NOTHING = nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOn(MessageTrace):
+    """The trace of a message that has no span here: what came in goes on, so that it survives hops like this one."""
+
+    context: TraceContext | None = None
+
+    @override
+    def running(self) -> AbstractContextManager[None]:
+        return _AROUND_NOTHING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
     """One message, handled; what a summary line holds. No payload, no secrets.
@@ -30,6 +62,11 @@ class Handled:
     Args:
         duration: from the attempt's first call to the end of its last, quick retries and their waits included.
         quick_retries: how often the processor was called again within the attempt.
+        waited: from being put into its queue to the call of the processor, if the platform tells.
+        duration: of the processor.
+        commit: this message's share of the commit; of what was not committed None.
+        trace_context: of what was done; of a message that no processor was called for, where it was made.
+        trace: of the call, if there was one.
     """
 
     function: str
@@ -37,6 +74,8 @@ class Handled:
     outcome: Outcome
     attempt: int
     duration: timedelta
+    waited: timedelta | None = None
+    commit: timedelta | None = None
     tenant_id: str | None = None
     message_id: str | None = None
     correlation_id: str | None = None
@@ -47,6 +86,8 @@ class Handled:
     outputs: int = 0
     problem: Problem | None = None
     quick_retries: int = 0
+    trace_context: TraceContext | None = None
+    trace: MessageTrace | None = field(default=None, repr=False, compare=False)
 
 
 class Observer(Protocol):
@@ -63,3 +104,62 @@ class Observer(Protocol):
     @abstractmethod
     def event(self, name: str, **facts: str | float | None) -> None:
         """Something else worth a line happened."""
+
+    @abstractmethod
+    def trace(
+        self, message: Message, *, function: FunctionName, queue: QueueName, attempt: int
+    ) -> MessageTrace:
+        """The processor of *function* is about to be called with *message*, which came from *queue*.
+
+        What the message carries never is a reason to fail, and goes on to its children if no span takes its place.
+        """
+
+    @abstractmethod
+    def abandoned(self, trace: MessageTrace, reason: str) -> None:
+        """The call came to nothing that will be told; *reason* is the name of an error."""
+
+    @abstractmethod
+    def batch(
+        self, function: FunctionName, *, queue: QueueName, count: int
+    ) -> AbstractContextManager[object]:
+        """Around the handling of *count* deliveries of *queue*."""
+
+    @abstractmethod
+    def sending(
+        self, queue: QueueName, *, count: int = 1, parent: TraceContext | None = None
+    ) -> AbstractContextManager[TraceContext | None]:
+        """Around sending the first messages of requests.
+
+        Args:
+            queue: where to.
+            count: how many.
+            parent: of whoever asked for it.
+
+        Returns:
+            What these messages carry.
+        """
+
+
+class WithoutTraces(Observer):
+    """For observers that keep no traces: what came in goes on."""
+
+    @override
+    def trace(
+        self, message: Message, *, function: FunctionName, queue: QueueName, attempt: int
+    ) -> MessageTrace:
+        return PassedOn(message.trace)
+
+    @override
+    def abandoned(self, trace: MessageTrace, reason: str) -> None: ...
+
+    @override
+    def batch(
+        self, function: FunctionName, *, queue: QueueName, count: int
+    ) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    @override
+    def sending(
+        self, queue: QueueName, *, count: int = 1, parent: TraceContext | None = None
+    ) -> AbstractContextManager[TraceContext | None]:
+        return nullcontext(parent)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from api_exchange_core.domain.failure import Problem
+from api_exchange_core.domain.message import Message
+from api_exchange_core.domain.names import MessageId
+from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.ports.observer import Handled, Observer, Outcome
-from api_exchange_testing.conformance._samples import EVERY_SCRIPT, TENANT
+from api_exchange_testing.conformance._samples import EVERY_SCRIPT, FUNCTION, NOW, QUEUE, TENANT
 from api_exchange_testing.conformance._threads import all_at_once
 from api_exchange_testing.conformance.suite import Suite
+
+MADE_IN = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "congo=t61rcWkgMzE")
 
 
 class ObserverSuite(Suite):
@@ -42,6 +48,60 @@ class ObserverSuite(Suite):
                 observer.handled(_full_summary())
 
         all_at_once(observe)
+
+    def test_a_trace_that_comes_in_goes_on(self, observer: Observer) -> None:
+        trace = observer.trace(_message(MADE_IN), function=FUNCTION, queue=QUEUE, attempt=1)
+        assert trace.context is not None
+
+    def test_a_message_can_come_without_a_trace(self, observer: Observer) -> None:
+        trace = observer.trace(_message(None), function=FUNCTION, queue=QUEUE, attempt=1)
+        with trace.running():
+            pass
+        observer.handled(replace(_full_summary(), trace=trace, trace_context=trace.context))
+
+    def test_a_call_that_comes_to_nothing_can_be_told(self, observer: Observer) -> None:
+        trace = observer.trace(_message(MADE_IN), function=FUNCTION, queue=QUEUE, attempt=1)
+        observer.abandoned(trace, "ClaimLostError")
+
+    def test_an_error_passes_through_whatever_is_around_work(self, observer: Observer) -> None:
+        trace = observer.trace(_message(MADE_IN), function=FUNCTION, queue=QUEUE, attempt=1)
+        error = ZeroDivisionError()
+        for around in (
+            trace.running(),
+            observer.batch(FUNCTION, queue=QUEUE, count=2),
+            observer.sending(QUEUE, parent=MADE_IN),
+        ):
+            with pytest.raises(ZeroDivisionError) as raised, around:
+                raise error
+            assert raised.value is error
+
+    def test_a_message_that_is_sent_for_somebody_carries_their_trace_on(self, observer: Observer) -> None:
+        with observer.sending(QUEUE, parent=MADE_IN) as carried:
+            assert carried is not None
+            assert carried.trace_id == MADE_IN.trace_id
+
+    def test_messages_can_be_traced_side_by_side(self, observer: Observer) -> None:
+        def observe(_: int) -> None:
+            with observer.batch(FUNCTION, queue=QUEUE, count=2):
+                for _ in range(2):
+                    trace = observer.trace(_message(MADE_IN), function=FUNCTION, queue=QUEUE, attempt=1)
+                    with trace.running():
+                        assert trace.context is not None
+                    observer.handled(replace(_full_summary(), trace=trace))
+
+        all_at_once(observe)
+
+
+def _message(trace: TraceContext | None) -> Message:
+    return Message(
+        id=MessageId("m-1"),
+        tenant_id=TENANT,
+        source="/shop",
+        payload=None,
+        time=NOW,
+        correlation_id="c-1",
+        trace=trace,
+    )
 
 
 def _full_summary() -> Handled:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from typing_extensions import override
 
-from api_exchange_core.ports.observer import Handled, Observer
+from api_exchange_core.ports.observer import Handled, WithoutTraces
 
 _NOTHING: Mapping[str, str | int | None] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, str | int | None]] = ContextVar(
@@ -33,7 +33,7 @@ class Event:
     ids: Mapping[str, str | int | None]
 
 
-class RecordingObserver(Observer):
+class RecordingObserver(WithoutTraces):
     """Keeps what it is told, for tests to look at."""
 
     def __init__(self) -> None:

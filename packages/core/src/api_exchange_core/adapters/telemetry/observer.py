@@ -1,62 +1,24 @@
-"""Structured logs through structlog."""
+"""What is told of messages, as lines of a log."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from json import dumps
+from datetime import timedelta
 
-import orjson
 import structlog
-from structlog.contextvars import bound_contextvars, merge_contextvars
-from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.typing import FilteringBoundLogger
 from typing_extensions import override
 
-from api_exchange_core.ports.observer import Handled, Observer, Outcome
+from api_exchange_core.ports.observer import Handled, Outcome, WithoutTraces
 
-# structlog's own default shows the values of local variables, payloads and secrets among them.
-_TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
 _QUIET = (Outcome.COMPLETED, Outcome.DUPLICATE, Outcome.GIVEN_BACK)
 
 
-def configure_logging(*, json: bool, level: str = "INFO") -> None:
-    """Set up structlog for this process: one line an event, to standard error.
-
-    Args:
-        json: JSON lines for machines; otherwise columns for people, coloured on a terminal.
-        level: DEBUG, INFO, WARNING or ERROR.
-    """
-    shared: list[Processor] = [
-        merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    last: list[Processor] = (
-        [_TRACEBACKS, structlog.processors.JSONRenderer(serializer=_dumps)]
-        if json
-        else [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                sort_keys=False,
-                pad_event_to=0,
-                exception_formatter=structlog.dev.plain_traceback,
-            )
-        ]
-    )
-    structlog.configure(
-        processors=[*shared, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-
-
 @dataclass(frozen=True, slots=True)
-class StructlogObserver(Observer):
+class StructlogObserver(WithoutTraces):
     """One summary line a message; ids are bound to every line that is logged while the message is processed.
 
     Of a problem the line has class and fingerprint, by which the error log is searched; the reason stays there, since
@@ -66,8 +28,14 @@ class StructlogObserver(Observer):
     log: FilteringBoundLogger = field(default_factory=lambda: structlog.get_logger("api_exchange"))
 
     @override
-    def bound(self, **ids: str | int | None) -> AbstractContextManager[None]:
-        return bound_contextvars(**{name: value for name, value in ids.items() if value is not None})
+    @contextmanager
+    def bound(self, **ids: str | int | None) -> Iterator[None]:
+        # structlog's own bound_contextvars does the same, and looks through all context variables to do so.
+        tokens = bind_contextvars(**{name: value for name, value in ids.items() if value is not None})
+        try:
+            yield
+        finally:
+            reset_contextvars(**tokens)
 
     @override
     def handled(self, summary: Handled) -> None:
@@ -81,10 +49,13 @@ class StructlogObserver(Observer):
             "causation_id": summary.causation_id,
             "operation": summary.operation,
             "attempt": summary.attempt,
-            "duration_ms": round(summary.duration.total_seconds() * 1000, 3),
+            "waited_ms": _ms(summary.waited),
+            "duration_ms": _ms(summary.duration),
+            "commit_ms": _ms(summary.commit),
             "entities": summary.entities,
             "new_versions": summary.new_versions,
             "outputs": summary.outputs,
+            "trace_id": None if summary.trace_context is None else summary.trace_context.trace_id,
         }
         if summary.quick_retries:
             facts["quick_retries"] = summary.quick_retries
@@ -99,15 +70,12 @@ class StructlogObserver(Observer):
         _tell(self.log.warning, name, facts)
 
 
+def _ms(duration: timedelta | None) -> float | None:
+    return None if duration is None else round(duration.total_seconds() * 1000, 3)
+
+
 def _tell(tell: Callable[..., object], name: str, facts: Mapping[str, object]) -> None:
     # A line that cannot be written (standard error is a pipe that nobody reads any more) is lost: there is nowhere
     # left to tell of it, and the work that it tells of is done.
     with suppress(Exception):
         tell(name, **{fact: value for fact, value in facts.items() if value is not None})
-
-
-def _dumps(event: dict[str, object], **_: object) -> str:
-    try:
-        return orjson.dumps(event, default=str).decode()
-    except TypeError:  # lone surrogates and integers beyond 64 bits
-        return dumps(event, default=str)
