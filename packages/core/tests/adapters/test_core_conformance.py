@@ -13,8 +13,10 @@ from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
@@ -26,10 +28,12 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
     CanonicalEncoderSuite,
     ClockSuite,
     EntityStoreSuite,
+    EraserSuite,
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
@@ -42,11 +46,13 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    RetentionStoreSuite,
     Storage,
     TenantDirectorySuite,
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.tenant_directory import Connect
 
@@ -112,6 +118,26 @@ class TestSqlTenantDirectory(TenantDirectorySuite):
     @pytest.fixture
     def connect(self, new_engine: NewEngine) -> Connect:
         return lambda: SqlTenantDirectory(new_engine())
+
+
+class TestSqlEraser(EraserSuite):
+    @pytest.fixture
+    def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
+        return storage_of(new_engine, clock, queues_here=True)
+
+    @pytest.fixture
+    def connect_eraser(self, new_engine: NewEngine) -> ConnectEraser:
+        return lambda: SqlEraser(new_engine())
+
+
+class TestSqlRetentionStore(RetentionStoreSuite):
+    @pytest.fixture
+    def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
+        return storage_of(new_engine, clock, queues_here=False)
+
+    @pytest.fixture
+    def retention(self, new_engine: NewEngine) -> RetentionStore:
+        return SqlRetentionStore(new_engine())
 
 
 class TestLocalFileSink(FileSinkSuite):

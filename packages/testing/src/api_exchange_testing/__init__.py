@@ -5,18 +5,22 @@ The conformance suites need pytest, and are imported from `api_exchange_testing.
 
 from api_exchange_testing.harness import Harness
 from api_exchange_testing.memory.clock import VirtualClock
+from api_exchange_testing.memory.eraser import InMemoryEraser
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.observer import Event, RecordingObserver
 from api_exchange_testing.memory.queue import InMemoryQueue, QueuedMessage
 from api_exchange_testing.memory.randomness import SeededRandomness
+from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
 
 __all__ = [
     "Event",
     "Harness",
+    "InMemoryEraser",
     "InMemoryFileSink",
     "InMemoryQueue",
+    "InMemoryRetentionStore",
     "InMemoryStore",
     "InMemoryTenantDirectory",
     "InMemoryUnitOfWorkFactory",

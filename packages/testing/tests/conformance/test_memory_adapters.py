@@ -8,9 +8,12 @@ from api_exchange_core.domain.canonical_json import canonical_bytes
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
+from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing import (
+    InMemoryEraser,
     InMemoryFileSink,
     InMemoryQueue,
+    InMemoryRetentionStore,
     InMemoryStore,
     InMemoryTenantDirectory,
     InMemoryUnitOfWorkFactory,
@@ -22,6 +25,7 @@ from api_exchange_testing.conformance import (
     CanonicalEncoderSuite,
     ClockSuite,
     EntityStoreSuite,
+    EraserSuite,
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
@@ -34,11 +38,13 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    RetentionStoreSuite,
     Storage,
     TenantDirectorySuite,
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.tenant_directory import Connect
 from api_exchange_testing.memory.outbox import DUE_AFTER
@@ -84,6 +90,35 @@ class TestInMemoryTenantDirectory(TenantDirectorySuite):
     def connect(self) -> Connect:
         directory = InMemoryTenantDirectory()
         return lambda: directory
+
+
+class TestInMemoryEraser(EraserSuite):
+    @pytest.fixture
+    def store(self, clock: PassingTime) -> InMemoryStore:
+        return InMemoryStore(queue=InMemoryQueue(clock))
+
+    @pytest.fixture
+    def storage(self, store: InMemoryStore) -> Storage:
+        return storage_of(store)
+
+    @pytest.fixture
+    def connect_eraser(self, store: InMemoryStore) -> ConnectEraser:
+        eraser = InMemoryEraser(store)
+        return lambda: eraser
+
+
+class TestInMemoryRetentionStore(RetentionStoreSuite):
+    @pytest.fixture
+    def store(self) -> InMemoryStore:
+        return InMemoryStore()
+
+    @pytest.fixture
+    def storage(self, store: InMemoryStore) -> Storage:
+        return storage_of(store)
+
+    @pytest.fixture
+    def retention(self, store: InMemoryStore) -> RetentionStore:
+        return InMemoryRetentionStore(store)
 
 
 class TestInMemoryFileSink(FileSinkSuite):

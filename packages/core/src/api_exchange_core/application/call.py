@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import traceback
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from api_exchange_core.domain.context import ProcessorContext
@@ -16,6 +16,7 @@ from api_exchange_core.domain.errors import ExchangeError, PermanentError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.failure import Problem
 from api_exchange_core.domain.intentions import Intentions
+from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.operation import operation_of
 from api_exchange_core.domain.payload_model import validated
@@ -29,10 +30,11 @@ _DEEPEST_STACK = 30
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A delivery that holds a message."""
+    """A delivery that holds a message, with the configuration of its tenant as it was at the door."""
 
     delivery: Delivery
     message: Message
+    tenant_config: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
 
     @property
     def as_received(self) -> Message:

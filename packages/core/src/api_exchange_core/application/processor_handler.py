@@ -8,7 +8,7 @@ delivery comes to a settlement, or is acknowledged already, or is somebody else'
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from api_exchange_core.application.call import Call, Incoming, loggable
@@ -78,6 +78,11 @@ class ProcessorHandler:
         ran = self.runner.run(
             function, batch, begin=lambda incoming: self._call(function, incoming), stop=stop
         )
+        erased = self.reception.is_erased(function, batch[0].message.tenant_id)
+        if erased is None:
+            return self._given_back(function, batch, WAIT_FOR_STORE)
+        if erased:
+            return [self.reception.dropped(function, incoming) for incoming in batch]
         failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])
         settlements += self.failures.settle(failed)
@@ -106,6 +111,7 @@ class ProcessorHandler:
             attempt=incoming.attempt,
             now=now,
             intentions=intentions,
+            tenant_config=incoming.tenant_config,
         )
         return Call(function, incoming, context)
 
@@ -162,7 +168,7 @@ class ProcessorHandler:
         """Call the processor anew: it has read what is no longer true."""
         (call,) = self.runner.run(
             stale.function,
-            [Incoming(stale.incoming.delivery, stale.incoming.as_received)],
+            [replace(stale.incoming, message=stale.incoming.as_received)],
             begin=lambda incoming: self._call(stale.function, incoming),
             stop=never,
         )

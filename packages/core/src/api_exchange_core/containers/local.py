@@ -12,13 +12,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
+from api_exchange_core.adapters.system.pause import pause
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.telemetry.observer import StructlogObserver
+from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
@@ -58,6 +62,10 @@ class LocalStore(containers.DeclarativeContainer):
     queue = providers.Singleton(SqlQueue, engine, clock)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=True)
+    files = providers.Singleton(LocalFileSink, settings.provided.output_folder)
+    eraser = providers.Singleton(SqlEraser, engine)
+    retention = providers.Singleton(SqlRetentionStore, engine)
+    pause = providers.Object(pause)
 
     operations = providers.Container(
         Operations,
@@ -67,6 +75,9 @@ class LocalStore(containers.DeclarativeContainer):
         units=units,
         tenants=tenants,
         queues=queue,
+        files=files,
+        eraser=eraser,
+        pause=pause,
     )
 
 
@@ -84,7 +95,7 @@ class LocalContainer(LocalStore):
         units=LocalStore.units,
         tenants=LocalStore.tenants,
         publisher=LocalStore.queue,
-        files=providers.Singleton(LocalFileSink, LocalStore.settings.provided.output_folder),
+        files=LocalStore.files,
         outbox=providers.Singleton(SqlOutboxRelaySource, LocalStore.engine),
     )
     runner = providers.Singleton(
@@ -102,6 +113,13 @@ class LocalContainer(LocalStore):
         host=LocalStore.settings.provided.host,
         port=LocalStore.settings.provided.port,
         timers=LocalStore.settings.provided.timers,
+    )
+    purge = providers.Factory(
+        PurgeExpired,
+        LocalStore.retention,
+        exchange.provided.retention,
+        LocalStore.clock,
+        LocalStore.pause,
     )
 
 

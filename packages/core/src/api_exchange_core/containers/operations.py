@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+
 from dependency_injector import containers, providers
 
+from api_exchange_core.application.administer_tenants import AddTenants
+from api_exchange_core.application.erase import EraseEntity, EraseTenant
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.erasure import Eraser
+from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.queue_inspector import QueueInspector
 from api_exchange_core.ports.randomness import Randomness
@@ -21,3 +28,10 @@ class Operations(containers.DeclarativeContainer):
     units: providers.Dependency[UnitOfWorkFactory] = providers.Dependency()
     tenants: providers.Dependency[TenantDirectory] = providers.Dependency()
     queues: providers.Dependency[QueueInspector] = providers.Dependency()
+    files: providers.Dependency[FileSink] = providers.Dependency()
+    eraser: providers.Dependency[Eraser] = providers.Dependency()
+    pause: providers.Dependency[Callable[[timedelta], None]] = providers.Dependency()
+
+    add_tenants = providers.Singleton(AddTenants, tenants, clock)
+    erase_tenant = providers.Singleton(EraseTenant, tenants, eraser, files, clock, randomness, pause)
+    erase_entity = providers.Singleton(EraseEntity, eraser, clock, randomness)

@@ -47,7 +47,7 @@ class UseCases(containers.DeclarativeContainer):
     outbox: providers.Dependency[OutboxRelaySource] = providers.Dependency()
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
-    gate = providers.Singleton(TenantGate, tenants, clock)
+    gate = providers.Singleton(TenantGate, tenants, clock, config_model=exchange.provided.tenant_config)
     failures = providers.Singleton(Failures, units, clock, randomness, observer)
     reception = providers.Singleton(Reception, gate, units, failures, observer)
     calls = providers.Singleton(CallRunner, clock, observer)

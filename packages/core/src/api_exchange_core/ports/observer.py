@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     DEFERRED = "deferred"
     DEAD_LETTERED = "dead_lettered"
     GIVEN_BACK = "given_back"
+    DROPPED = "dropped"  # of an erased tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_
 from api_exchange_testing.conformance.canonical_encoder import CanonicalEncoderSuite  # noqa: E402
 from api_exchange_testing.conformance.clock import ClockSuite  # noqa: E402
 from api_exchange_testing.conformance.entity_store import EntityStoreSuite  # noqa: E402
+from api_exchange_testing.conformance.eraser import EraserSuite  # noqa: E402
 from api_exchange_testing.conformance.error_log import ErrorLogSuite  # noqa: E402
 from api_exchange_testing.conformance.file_sink import FileSinkSuite  # noqa: E402
 from api_exchange_testing.conformance.journal import JournalSuite  # noqa: E402
@@ -20,6 +21,7 @@ from api_exchange_testing.conformance.outbox import OutboxSuite  # noqa: E402
 from api_exchange_testing.conformance.queue_inspector import QueueInspectorSuite  # noqa: E402
 from api_exchange_testing.conformance.queues_here import QueuesHereSuite  # noqa: E402
 from api_exchange_testing.conformance.randomness import RandomnessSuite  # noqa: E402
+from api_exchange_testing.conformance.retention_store import RetentionStoreSuite  # noqa: E402
 from api_exchange_testing.conformance.storage import Storage  # noqa: E402
 from api_exchange_testing.conformance.suite import PassingTime, Suite  # noqa: E402
 from api_exchange_testing.conformance.tenant_directory import TenantDirectorySuite  # noqa: E402
@@ -30,6 +32,7 @@ __all__ = [
     "CanonicalEncoderSuite",
     "ClockSuite",
     "EntityStoreSuite",
+    "EraserSuite",
     "ErrorLogSuite",
     "FileSinkSuite",
     "JournalSuite",
@@ -42,6 +45,7 @@ __all__ = [
     "QueueTraits",
     "QueuesHereSuite",
     "RandomnessSuite",
+    "RetentionStoreSuite",
     "Storage",
     "Suite",
     "TenantDirectorySuite",

@@ -20,7 +20,7 @@ from api_exchange_core.ports.observer import Handled, Observer, Outcome
 
 # structlog's own default shows the values of local variables, payloads and secrets among them.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
-_QUIET = (Outcome.COMPLETED, Outcome.DUPLICATE, Outcome.GIVEN_BACK)
+_QUIET = (Outcome.COMPLETED, Outcome.DUPLICATE, Outcome.GIVEN_BACK, Outcome.DROPPED)
 
 
 def configure_logging(*, json: bool, level: str = "INFO") -> None:
