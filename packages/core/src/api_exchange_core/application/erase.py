@@ -184,8 +184,12 @@ def empty(eraser: Eraser, subject: Subject, erasure_id: str, removed: Removed = 
     for _ in range(_MOST_PASSES):
         found = False
         for part in eraser.parts(subject):
-            while number := eraser.remove(subject, part, erasure_id=erasure_id, limit=BATCH):
-                found = True
+            number = BATCH
+            while (
+                number == BATCH
+            ):  # and not until nothing is left: somebody may still write one row after the other
+                number = eraser.remove(subject, part, erasure_id=erasure_id, limit=BATCH)
+                found = found or number > 0
                 removed(number)
         if not found:
             return

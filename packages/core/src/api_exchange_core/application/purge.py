@@ -15,7 +15,8 @@ LOOKED_AT_ONCE: Final = 1_000
 """Rows that one statement looks at, and so removes at most."""
 
 _BREATH: Final = timedelta(milliseconds=20)
-"""Pause after each statement that removed something: others write, disks sync, replicas follow."""
+"""Shortest pause after a step that removed something. A step that took longer is followed by a pause as long as itself,
+so that a purge never takes more than half of a database: others write, disks sync, replicas follow."""
 
 _MOST: Final = 100_000
 
@@ -81,6 +82,7 @@ class PurgeExpired:
         place = None if dry_run else self._places.pop(expiry.kept, None)
         total = 0
         while most is None or total < most:
+            began = self.clock.now()
             step = self.store.purge(expiry, after=place, limit=LOOKED_AT_ONCE, dry_run=dry_run)
             total += step.expired
             if removed is not None:
@@ -89,7 +91,7 @@ class PurgeExpired:
                 return total, True
             place = step.next
             if step.expired and not dry_run:
-                self.pause(_BREATH)
+                self.pause(max(_BREATH, self.clock.now() - began))
         if place is not None:
             self._places[expiry.kept] = place
         return total, False

@@ -20,7 +20,7 @@ def confirm_by_typing(word: str, *, what: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise DeclarationError(f"{what} cannot be undone: say --yes where nobody can be asked")
-    typed = typer.prompt(f"{what} cannot be undone. Type {word} to go on", err=True)
-    if typed != word:
+    typer.echo(f"{what} cannot be undone. Type {word} to go on: ", nl=False, err=True)
+    if sys.stdin.readline().strip() != word:
         typer.echo("that is something else: nothing was erased", err=True)
         raise typer.Abort
