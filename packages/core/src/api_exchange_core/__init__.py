@@ -28,6 +28,7 @@ from api_exchange_core.domain.output import (
 )
 from api_exchange_core.domain.processor import ProcessorInterface
 from api_exchange_core.domain.result import ProcessingResult
+from api_exchange_core.domain.retention import Retention
 from api_exchange_core.domain.retry import RetryPolicy
 from api_exchange_core.domain.rules import FAIL, Routing, Rule, all_of, any_of, field, not_
 from api_exchange_core.domain.schedule import Schedule
@@ -57,6 +58,7 @@ __all__ = [
     "ProcessorContext",
     "ProcessorInterface",
     "QueueOutputHandler",
+    "Retention",
     "RetryPolicy",
     "RetryableError",
     "Routing",

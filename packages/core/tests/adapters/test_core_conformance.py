@@ -18,9 +18,11 @@ from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
@@ -36,12 +38,14 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
     CanonicalEncoderSuite,
     ClockSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
     EntityStoreSuite,
+    EraserSuite,
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
@@ -55,6 +59,7 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    RetentionStoreSuite,
     SleeperSuite,
     Storage,
     TenantDirectorySuite,
@@ -62,6 +67,7 @@ from api_exchange_testing.conformance import (
     UnitOfWorkSuite,
 )
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
+from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.tenant_directory import Connect
@@ -150,6 +156,26 @@ class TestSqlLeases(LeasesSuite):
     @pytest.fixture
     def connect_leases(self, new_engine: NewEngine) -> ConnectLeases:
         return lambda: SqlLeases(new_engine())
+
+
+class TestSqlEraser(EraserSuite):
+    @pytest.fixture
+    def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
+        return storage_of(new_engine, clock, queues_here=True)
+
+    @pytest.fixture
+    def connect_eraser(self, new_engine: NewEngine) -> ConnectEraser:
+        return lambda: SqlEraser(new_engine())
+
+
+class TestSqlRetentionStore(RetentionStoreSuite):
+    @pytest.fixture
+    def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
+        return storage_of(new_engine, clock, queues_here=False)
+
+    @pytest.fixture
+    def retention(self, new_engine: NewEngine) -> RetentionStore:
+        return SqlRetentionStore(new_engine())
 
 
 class TestLocalFileSink(FileSinkSuite):

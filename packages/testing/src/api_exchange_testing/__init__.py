@@ -8,11 +8,13 @@ from api_exchange_testing.idempotence import assert_idempotent
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.dead_letter_jobs import InMemoryDeadLetterJobs
 from api_exchange_testing.memory.dead_letters import InMemoryDeadLetters
+from api_exchange_testing.memory.eraser import InMemoryEraser
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.leases import InMemoryLeases
 from api_exchange_testing.memory.observer import Event, RecordingObserver
 from api_exchange_testing.memory.queue import InMemoryQueue, QueuedMessage
 from api_exchange_testing.memory.randomness import SeededRandomness
+from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
 from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
@@ -22,9 +24,11 @@ __all__ = [
     "Harness",
     "InMemoryDeadLetterJobs",
     "InMemoryDeadLetters",
+    "InMemoryEraser",
     "InMemoryFileSink",
     "InMemoryLeases",
     "InMemoryQueue",
+    "InMemoryRetentionStore",
     "InMemoryStore",
     "InMemoryTenantDirectory",
     "InMemoryUnitOfWorkFactory",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from dependency_injector import providers
 
 from api_exchange_core import DeclarationError, EntityReference, Exchange, Function, Message
+from api_exchange_core.application.administer_tenants import ConfigureTenant
 from api_exchange_core.application.entity_service import EntityService
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.content_hash import ContentHasher
@@ -43,6 +44,7 @@ class Harness:
         clock: tells the time; the harness advances it to the next message that is due.
         hasher: hashes the contents of entities; if not given, without key and the exchange's volatile fields.
         seed: chooses ids and jitter; the same seed gives the same run.
+        tenant_config: for each tenant, the values of the exchange's `tenant_config`.
 
     Attributes:
         clock: to read the time, or to let some pass between runs.
@@ -55,6 +57,7 @@ class Harness:
 
     Raises:
         DeclarationError: a function's processor cannot be made.
+        InvalidPayloadError: *tenant_config* does not fit the exchange's model.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Harness:
         clock: VirtualClock | None = None,
         hasher: ContentHasher | None = None,
         seed: int = 0,
+        tenant_config: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         self.exchange = exchange
         self.clock = VirtualClock(START) if clock is None else clock
@@ -72,6 +76,8 @@ class Harness:
         self.files = InMemoryFileSink()
         self.tenants = InMemoryTenantDirectory()
         self.tenants.add(exchange.tenants, now=self.clock.now())
+        for tenant, values in (tenant_config or {}).items():
+            self.configure(tenant, values)
         self.observer = RecordingObserver()
         for function in exchange.functions:
             function.processor  # noqa: B018 - made here, so that a wrong declaration stops the start
@@ -104,6 +110,16 @@ class Harness:
     def handled(self) -> list[Handled]:
         """What became of each message that was handled, in order."""
         return self.observer.summaries
+
+    def configure(self, tenant: str, values: Mapping[str, object]) -> None:
+        """Set all of a tenant's configuration; processors read it once the gate has forgotten the old one.
+
+        Raises:
+            TenantError: there is no such tenant.
+            DeclarationError: the exchange declares no configuration.
+            InvalidPayloadError: the values do not fit.
+        """
+        ConfigureTenant(self.tenants, self.exchange.tenant_config).replace(tenant_id(tenant), values)
 
     def send(
         self, queue: str, payload: object, *, tenant: str | None = None, entity: EntityReference | None = None

@@ -8,12 +8,15 @@ from api_exchange_core.domain.canonical_json import canonical_bytes
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
+from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing import (
     InMemoryDeadLetterJobs,
     InMemoryDeadLetters,
+    InMemoryEraser,
     InMemoryFileSink,
     InMemoryLeases,
     InMemoryQueue,
+    InMemoryRetentionStore,
     InMemoryStore,
     InMemoryTenantDirectory,
     InMemoryUnitOfWorkFactory,
@@ -28,6 +31,7 @@ from api_exchange_testing.conformance import (
     DeadLetterJobsSuite,
     DeadLettersSuite,
     EntityStoreSuite,
+    EraserSuite,
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
@@ -41,6 +45,7 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    RetentionStoreSuite,
     SleeperSuite,
     Storage,
     TenantDirectorySuite,
@@ -48,6 +53,7 @@ from api_exchange_testing.conformance import (
     UnitOfWorkSuite,
 )
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
+from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.tenant_directory import Connect
@@ -122,6 +128,35 @@ class TestInMemoryLeases(LeasesSuite):
     def connect_leases(self) -> ConnectLeases:
         leases = InMemoryLeases()
         return lambda: leases
+
+
+class TestInMemoryEraser(EraserSuite):
+    @pytest.fixture
+    def store(self, clock: PassingTime) -> InMemoryStore:
+        return InMemoryStore(queue=InMemoryQueue(clock))
+
+    @pytest.fixture
+    def storage(self, store: InMemoryStore) -> Storage:
+        return storage_of(store)
+
+    @pytest.fixture
+    def connect_eraser(self, store: InMemoryStore) -> ConnectEraser:
+        eraser = InMemoryEraser(store)
+        return lambda: eraser
+
+
+class TestInMemoryRetentionStore(RetentionStoreSuite):
+    @pytest.fixture
+    def store(self) -> InMemoryStore:
+        return InMemoryStore()
+
+    @pytest.fixture
+    def storage(self, store: InMemoryStore) -> Storage:
+        return storage_of(store)
+
+    @pytest.fixture
+    def retention(self, store: InMemoryStore) -> RetentionStore:
+        return InMemoryRetentionStore(store)
 
 
 class TestInMemoryFileSink(FileSinkSuite):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from api_exchange_core.domain.errors import ExchangeError, PermanentError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.failure import Problem
 from api_exchange_core.domain.intentions import Intentions
+from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.operation import operation_of
 from api_exchange_core.domain.payload_model import validated
@@ -36,11 +37,13 @@ class Incoming:
         delivery: how it came.
         message: what it holds.
         fence: of the claim that an exclusive function has on the message; 0 without one.
+        tenant_config: of its tenant, as it was at the door.
     """
 
     delivery: Delivery
     message: Message
     fence: int = 0
+    tenant_config: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
 
     @property
     def as_received(self) -> Message:

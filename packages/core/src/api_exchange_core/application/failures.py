@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from api_exchange_core.application.call import Call, Incoming, loggable
 from api_exchange_core.domain.delivery import DeadLetter, Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.envelope import encode_letter, encode_raw_letter
-from api_exchange_core.domain.errors import ClaimLostError, PermanentError, TransientError
+from api_exchange_core.domain.errors import ClaimLostError, DeferError, PermanentError, TransientError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.failure import MAX_HISTORY, Condemn, Failure, PastAttempt, Problem, decide
 from api_exchange_core.domain.message import Message
@@ -84,7 +84,9 @@ class Failures:
         )
         return Settlement(delivery, DeadLetter(letter, _reason(problem)))
 
-    def not_admitted(self, function: Function, incoming: Incoming, error: PermanentError) -> Settlement:
+    def not_admitted(
+        self, function: Function, incoming: Incoming, error: PermanentError | DeferError
+    ) -> Settlement:
         """The settlement of a message whose tenant may not pass.
 
         Nothing is recorded under a tenant that does not exist; the dead letter tells it all.

@@ -125,6 +125,11 @@ class ProcessorHandler:
         )
         if begun:
             self._ran_last[function.name] = batch[0].message.tenant_id
+        erased = self.reception.is_erased(function, batch[0].message.tenant_id)
+        if erased is None:
+            return self._given_back(function, batch, WAIT_FOR_STORE)
+        if erased:
+            return [self.reception.dropped(function, incoming) for incoming in batch]
         ran = [call for call in begun if self._is_ours(call, keeper)]
         failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])
@@ -164,6 +169,7 @@ class ProcessorHandler:
             attempt=incoming.attempt,
             now=now,
             intentions=intentions,
+            tenant_config=incoming.tenant_config,
         )
         trace = self.observer.trace(
             message, function=function.name, queue=incoming.delivery.queue, attempt=incoming.attempt

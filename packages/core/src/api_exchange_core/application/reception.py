@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from api_exchange_core.application.call import Incoming, loggable
@@ -11,7 +11,12 @@ from api_exchange_core.application.failures import Failures, summary_at_the_door
 from api_exchange_core.application.tenant_gate import TenantGate
 from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Settlement
 from api_exchange_core.domain.envelope import decode
-from api_exchange_core.domain.errors import PermanentError, UnknownEnvelopeError
+from api_exchange_core.domain.errors import (
+    DeferError,
+    ErasedTenantError,
+    PermanentError,
+    UnknownEnvelopeError,
+)
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.names import MessageId, TenantId
 from api_exchange_core.ports.observer import Observer, Outcome
@@ -68,14 +73,29 @@ class Reception:
         incoming = Incoming(delivery, message)
         try:
             _refuse_endless(function, incoming)
-            self.gate.admit(message.tenant_id)
-        except PermanentError as error:
+            tenant = self.gate.admit(message.tenant_id)
+        except ErasedTenantError:
+            return self.dropped(function, incoming)
+        except (PermanentError, DeferError) as error:
             return self.failures.not_admitted(function, incoming, error)
         except Exception as error:  # noqa: BLE001 - the last frame we own: unknown means try again
             self._tell(function, message.tenant_id, error)
             return Settlement(delivery, WAIT_FOR_STORE)
-        by_tenant.setdefault(message.tenant_id, []).append(incoming)
+        by_tenant.setdefault(message.tenant_id, []).append(replace(incoming, tenant_config=tenant.config))
         return None
+
+    def dropped(self, function: Function, incoming: Incoming) -> Settlement:
+        """The settlement of a message of an erased tenant, of which nothing is kept."""
+        self.observer.handled(summary_at_the_door(function, incoming, Outcome.DROPPED))
+        return Settlement(incoming.delivery, Complete())
+
+    def is_erased(self, function: Function, tenant_id: TenantId) -> bool | None:
+        """Whether the tenant was erased since its messages came in; None if nobody can tell."""
+        try:
+            return self.gate.is_erased(tenant_id)
+        except Exception as error:  # noqa: BLE001 - the last frame we own: unknown means try again
+            self._tell(function, tenant_id, error)
+            return None
 
     def _turn_away_duplicates(self, function: Function, tenant_id: TenantId, received: Received) -> None:
         batch = received.by_tenant.pop(tenant_id)

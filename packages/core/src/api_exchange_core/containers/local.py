@@ -16,9 +16,11 @@ from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
@@ -26,6 +28,7 @@ from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.metrics import observe_store
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.errors import TransientError
@@ -87,6 +90,10 @@ class LocalStore(containers.DeclarativeContainer):
     outbox = providers.Singleton(SqlOutboxRelaySource, engine)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=True)
+    files = providers.Singleton(LocalFileSink, settings.provided.output_folder)
+    eraser = providers.Singleton(SqlEraser, engine)
+    retention = providers.Singleton(SqlRetentionStore, engine)
+    sleeper = providers.Singleton(SystemSleeper)
 
     operations = providers.Container(
         Operations,
@@ -98,7 +105,9 @@ class LocalStore(containers.DeclarativeContainer):
         queues=queue,
         dead_letters=providers.Singleton(SqlDeadLetters, engine, clock),
         dead_letter_jobs=providers.Singleton(SqlDeadLetterJobs, engine),
-        sleeper=providers.Singleton(SystemSleeper),
+        sleeper=sleeper,
+        files=files,
+        eraser=eraser,
     )
 
 
@@ -117,7 +126,7 @@ class LocalContainer(LocalStore):
         units=LocalStore.units,
         tenants=LocalStore.tenants,
         publisher=LocalStore.queue,
-        files=providers.Singleton(LocalFileSink, LocalStore.settings.provided.output_folder),
+        files=LocalStore.files,
         outbox=LocalStore.outbox,
         leases=providers.Singleton(SqlLeases, LocalStore.engine),
     )
@@ -141,6 +150,13 @@ class LocalContainer(LocalStore):
         page=page,
         timers=LocalStore.settings.provided.timers,
         grace=providers.Factory(timedelta, seconds=LocalStore.settings.provided.stop_grace),
+    )
+    purge = providers.Factory(
+        PurgeExpired,
+        LocalStore.retention,
+        exchange.provided.retention,
+        LocalStore.clock,
+        LocalStore.sleeper,
     )
 
 

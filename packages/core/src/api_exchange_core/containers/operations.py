@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dependency_injector import containers, providers
 
+from api_exchange_core.application.administer_tenants import AddTenants
 from api_exchange_core.application.dead_letter_job import CarryOutDeadLetterJob
+from api_exchange_core.application.erase import EraseEntity, EraseTenant
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.dead_letter_jobs import DeadLetterJobs
 from api_exchange_core.ports.dead_letters import DeadLetters
+from api_exchange_core.ports.erasure import Eraser
+from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.queue_inspector import QueueInspector
 from api_exchange_core.ports.randomness import Randomness
@@ -29,8 +33,13 @@ class Operations(containers.DeclarativeContainer):
     dead_letters: providers.Dependency[DeadLetters] = providers.Dependency()
     dead_letter_jobs: providers.Dependency[DeadLetterJobs] = providers.Dependency()
     sleeper: providers.Dependency[Sleeper] = providers.Dependency()
+    files: providers.Dependency[FileSink] = providers.Dependency()
+    eraser: providers.Dependency[Eraser] = providers.Dependency()
 
     find_dead_letters = providers.Singleton(FindDeadLetters, dead_letters, queues)
     carry_out_dead_letter_job = providers.Singleton(
         CarryOutDeadLetterJob, find_dead_letters, dead_letters, dead_letter_jobs, clock, sleeper, randomness
     )
+    add_tenants = providers.Singleton(AddTenants, tenants, clock)
+    erase_tenant = providers.Singleton(EraseTenant, tenants, eraser, files, clock, randomness, sleeper)
+    erase_entity = providers.Singleton(EraseEntity, eraser, clock, randomness)

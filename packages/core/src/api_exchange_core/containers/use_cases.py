@@ -55,7 +55,7 @@ class UseCases(containers.DeclarativeContainer):
     leases: providers.Dependency[Leases] = providers.Dependency()
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
-    gate = providers.Singleton(TenantGate, tenants, clock)
+    gate = providers.Singleton(TenantGate, tenants, clock, config_model=exchange.provided.tenant_config)
     failures = providers.Singleton(Failures, units, clock, randomness, observer)
     reception = providers.Singleton(Reception, gate, units, failures, observer)
     claims = providers.Singleton(Claims, units, failures, clock, observer)

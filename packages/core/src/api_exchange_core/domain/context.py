@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_exchange_core.domain.intentions import Intentions, PersistedEntity
+from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.names import FunctionName, TenantId
+from api_exchange_core.domain.tenant_config import Model, config_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,7 @@ class ProcessorContext:
         attempt: counts from 1.
         now: when the call began, aware UTC; the same for the whole call.
         intentions: what the call wants recorded.
+        tenant_config: the values that are set for the tenant; `config_as` reads them.
     """
 
     tenant_id: TenantId
@@ -28,6 +32,16 @@ class ProcessorContext:
     attempt: int
     now: datetime
     intentions: Intentions
+    tenant_config: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+
+    def config_as(self, model: type[Model]) -> Model:
+        """The tenant's configuration as an instance of *model*, with the model's defaults for what is not set.
+
+        Raises:
+            DeferError: the values do not fit; the message waits until an operator has set them right. A model that
+                the exchange declares (``Exchange(tenant_config=...)``) is checked before any call.
+        """
+        return config_of(self.tenant_id, self.tenant_config, model)
 
     def persist_entity(
         self,

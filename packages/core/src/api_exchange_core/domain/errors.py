@@ -13,6 +13,7 @@
         ├── UnrepresentableError   the value has no JSON form that every reader agrees on
         ├── UnroutableError        no rule of a gateway takes the message
         ├── TenantError            no tenant, an unknown one, or a disabled one
+        │   └── ErasedTenantError  an erased one: what comes for it is dropped, and not kept as a dead letter
         └── DeclarationError       the application is declared wrongly; found before anything runs
 
 Messages name what was wrong, where, and how to mend it. They hold neither secrets nor payload values.
@@ -101,6 +102,10 @@ class UnroutableError(PermanentError):
 
 class TenantError(PermanentError):
     """There is no tenant, or it is unknown or disabled."""
+
+
+class ErasedTenantError(TenantError):
+    """The tenant was erased. What comes for it is dropped: a dead letter would keep its data."""
 
 
 class DeclarationError(PermanentError):

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pydantic import BaseModel
 from typing_extensions import override
 
 from api_exchange_core.domain.content_hash import ContentHasher
-from api_exchange_core.domain.errors import DeclarationError
+from api_exchange_core.domain.errors import DeclarationError, TenantError
 from api_exchange_core.domain.exclusive import Exclusive, exclusive_of
 from api_exchange_core.domain.names import (
     FunctionName,
@@ -20,8 +21,11 @@ from api_exchange_core.domain.names import (
     tenant_id,
 )
 from api_exchange_core.domain.processor import ProcessorInterface, ProcessorLike
+from api_exchange_core.domain.retention import Retention
 from api_exchange_core.domain.retry import RetryPolicy
 from api_exchange_core.domain.schedule import Schedule
+from api_exchange_core.domain.tenant import folded
+from api_exchange_core.domain.tenant_config import check_config_model
 from api_exchange_core.domain.trigger import HttpTrigger, QueueTrigger, TenantSource, TimerTrigger, Trigger
 
 MAX_CONCURRENCY = 64
@@ -101,10 +105,13 @@ class Exchange:
         tenants: ids that the exchange makes known where it runs; others can be added while it runs.
         volatile_fields: for each canonical type, JSON pointers (RFC 6901) of fields that do not count as content:
             a time of retrieval, say. They are forwarded, and left out of the content hash.
+        tenant_config: a pydantic model of what is configured for each tenant; processors read it with
+            `ProcessorContext.config_as`. It holds no secrets.
+        retention: how long the journal, errors and versions are kept.
 
     Raises:
-        DeclarationError: a name that is not portable, or a pointer that is none.
-        TenantError: an invalid tenant id.
+        DeclarationError: a name that is not portable, a pointer that is none, or a model that cannot be configured.
+        TenantError: an invalid tenant id, or two that differ only in case.
     """
 
     def __init__(
@@ -113,11 +120,22 @@ class Exchange:
         *,
         tenants: Iterable[str] = (),
         volatile_fields: Mapping[str, Sequence[str]] | None = None,
+        tenant_config: type[BaseModel] | None = None,
+        retention: Retention | None = None,
     ) -> None:
         self.name = function_name(name)
         if isinstance(tenants, str):
             raise DeclarationError(f"tenants of {name!r} are a list, not one text: pass [{tenants!r}]")
         self.tenants: tuple[TenantId, ...] = tuple(dict.fromkeys(tenant_id(tenant) for tenant in tenants))
+        _refuse_alike(self.tenants)
+        if tenant_config is not None:
+            check_config_model(tenant_config)
+        self.tenant_config = tenant_config
+        if not isinstance(retention, Retention | None):
+            raise DeclarationError(
+                f"retention of {name!r}: {retention!r} is none: use Retention(journal=timedelta(days=30))"
+            )
+        self.retention = Retention() if retention is None else retention
         self.volatile_fields = ContentHasher(volatile=volatile_fields or {}).volatile
         self._functions: dict[str, Function] = {}
 
@@ -246,6 +264,8 @@ class Exchange:
             sends_to=tuple(queue_name(queue) for queue in sends_to),
             exclusive=exclusive_of(exclusive, function=name),
         )
+        if function.retry.max_attempts > 1:
+            self.retention.check_covers(function.retry.max_delay, f"a retry of function {name!r}")
         self._refuse_clash(function)
         self._functions[name] = function
         return function
@@ -267,3 +287,14 @@ class Exchange:
                     raise DeclarationError(
                         f"functions {old.name!r} and {new.name!r} both serve {sorted(shared)} {new.trigger.path!r}"
                     )
+
+
+def _refuse_alike(tenants: Sequence[TenantId]) -> None:
+    seen: dict[str, TenantId] = {}
+    for tenant in tenants:
+        other = seen.setdefault(folded(tenant), tenant)
+        if other != tenant:
+            raise TenantError(
+                f"tenants {other!r} and {tenant!r} differ only in case, which some file systems and collations ignore: "
+                "give one of them another id"
+            )

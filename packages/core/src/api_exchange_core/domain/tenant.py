@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from api_exchange_core.domain.errors import TenantError
+from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.names import TenantId, tenant_id
 
 _current: ContextVar[TenantId | None] = ContextVar("api_exchange_tenant", default=None)
@@ -15,10 +17,34 @@ _current: ContextVar[TenantId | None] = ContextVar("api_exchange_tenant", defaul
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A customer. A disabled one keeps its data, and nothing is processed for it."""
+    """A customer. A disabled one keeps its data, and nothing is processed for it.
+
+    Args:
+        id: of the customer.
+        enabled: whether anything is processed for it.
+        config: the values of its configuration, as JSON; what they mean is for the exchange's model to say.
+        erased_at: since when nothing of it is kept but its id, which no other tenant gets.
+    """
 
     id: TenantId
     enabled: bool = True
+    config: Mapping[str, JsonValue] = field(default_factory=dict, hash=False, repr=False)
+    erased_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantAccount:
+    """What operators see of a tenant.
+
+    Args:
+        tenant: as it is.
+        created_at: when it was made known.
+        api_keys: how many API keys prove it.
+    """
+
+    tenant: Tenant
+    created_at: datetime
+    api_keys: int
 
 
 @contextmanager
@@ -47,3 +73,11 @@ def current_tenant() -> TenantId:
             "no tenant: wrap the call in `with tenant_context('...'):`; inside functions it is set already"
         )
     return tenant
+
+
+def folded(tenant_id: str) -> str:
+    """What two tenant ids that differ only in case have in common.
+
+    Some file systems and collations take them for the same name, so no two tenants share it.
+    """
+    return tenant_id.lower()

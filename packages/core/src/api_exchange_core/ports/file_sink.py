@@ -24,3 +24,11 @@ class FileSink(Protocol):
             TransientError: nothing, or a part that the next call repairs, was written.
             PermanentError: *name* leads out of the tenant's folder.
         """
+
+    @abstractmethod
+    def erase(self, tenant_id: TenantId) -> int:
+        """Remove all files of a tenant; how many these were.
+
+        Raises:
+            TransientError: some are left; calling again removes them.
+        """

@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     DEFERRED = "deferred"
     DEAD_LETTERED = "dead_lettered"
     GIVEN_BACK = "given_back"
+    DROPPED = "dropped"  # of an erased tenant
 
 
 class MessageTrace(Protocol):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import alembic.config
@@ -17,7 +17,10 @@ from sqlalchemy import CheckConstraint, Column, Engine, MetaData, Text, inspect,
 from api_exchange_core.adapters.sql import migrate, migrations, sqlite_engine
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.schema import metadata
-from api_exchange_core.domain.errors import DeclarationError, TransientError
+from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.domain.errors import DeclarationError, TenantError, TransientError
+from api_exchange_core.domain.names import TenantId
+from api_exchange_core.domain.tenant import Tenant
 
 INI = Path(next(iter(migrations.__path__))) / "alembic.ini"
 START_ONE = """
@@ -147,3 +150,24 @@ def test_a_start_on_a_current_schema_does_not_import_alembic(engine: Engine) -> 
     )
     url = engine.url.render_as_string(hide_password=False)
     subprocess.run([sys.executable, "-c", program, url], check=True)
+
+
+def test_tenants_and_keys_of_the_first_release_are_kept(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_EXCHANGE_DATABASE_URL", database_url)
+    engine = create_engine_for(database_url)
+    alembic.config.main(["-c", str(INI), "upgrade", "0001"])
+    now = "0" if engine.dialect.name == "sqlite" else "now()"
+    with engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO tenants (id, enabled, created_at) SELECT 'Acme', true, {now}"))
+        connection.execute(
+            text(f"INSERT INTO api_keys (key_hash, tenant_id, created_at) SELECT '1', 'Acme', {now}")
+        )
+    migrate.upgrade(engine)
+    directory = SqlTenantDirectory(engine)
+    assert list(directory.all()) == [Tenant(TenantId("Acme"))]
+    assert directory.by_api_key("1") == Tenant(TenantId("Acme"))
+    with pytest.raises(TenantError, match="case"):
+        directory.add([TenantId("acme")], now=datetime(2026, 3, 1, tzinfo=UTC))
+    engine.dispose()

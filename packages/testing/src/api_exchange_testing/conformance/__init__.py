@@ -12,6 +12,7 @@ from api_exchange_testing.conformance.clock import ClockSuite  # noqa: E402
 from api_exchange_testing.conformance.dead_letter_jobs import DeadLetterJobsSuite  # noqa: E402
 from api_exchange_testing.conformance.dead_letters import DeadLettersSuite  # noqa: E402
 from api_exchange_testing.conformance.entity_store import EntityStoreSuite  # noqa: E402
+from api_exchange_testing.conformance.eraser import EraserSuite  # noqa: E402
 from api_exchange_testing.conformance.error_log import ErrorLogSuite  # noqa: E402
 from api_exchange_testing.conformance.file_sink import FileSinkSuite  # noqa: E402
 from api_exchange_testing.conformance.journal import JournalSuite  # noqa: E402
@@ -23,6 +24,7 @@ from api_exchange_testing.conformance.outbox import OutboxSuite  # noqa: E402
 from api_exchange_testing.conformance.queue_inspector import QueueInspectorSuite  # noqa: E402
 from api_exchange_testing.conformance.queues_here import QueuesHereSuite  # noqa: E402
 from api_exchange_testing.conformance.randomness import RandomnessSuite  # noqa: E402
+from api_exchange_testing.conformance.retention_store import RetentionStoreSuite  # noqa: E402
 from api_exchange_testing.conformance.sleeper import SleeperSuite  # noqa: E402
 from api_exchange_testing.conformance.storage import Storage  # noqa: E402
 from api_exchange_testing.conformance.suite import PassingTime, Suite  # noqa: E402
@@ -36,6 +38,7 @@ __all__ = [
     "DeadLetterJobsSuite",
     "DeadLettersSuite",
     "EntityStoreSuite",
+    "EraserSuite",
     "ErrorLogSuite",
     "FileSinkSuite",
     "JournalSuite",
@@ -49,6 +52,7 @@ __all__ = [
     "QueueTraits",
     "QueuesHereSuite",
     "RandomnessSuite",
+    "RetentionStoreSuite",
     "SleeperSuite",
     "Storage",
     "Suite",

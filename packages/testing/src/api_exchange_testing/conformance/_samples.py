@@ -82,6 +82,7 @@ def entry(
     correlation_id: str = "request-1",
     started_at: datetime = NOW,
     fingerprint: str | None = None,
+    entity_id: str | None = None,
 ) -> JournalEntry:
     """What became of a message."""
     return JournalEntry(
@@ -91,7 +92,7 @@ def entry(
         attempts=attempts,
         correlation_id=correlation_id,
         causation_id="message-0",
-        entity_id=key().id,
+        entity_id=key().id if entity_id is None else entity_id,
         started_at=started_at,
         finished_at=started_at + timedelta(milliseconds=250),
         fingerprint=fingerprint,

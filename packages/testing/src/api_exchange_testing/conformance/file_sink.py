@@ -67,6 +67,22 @@ class FileSinkSuite(Suite):
             sink.append(TENANT, name, [b"{}"])
         assert read(OTHER_TENANT, _NAME) == b""
 
+    def test_all_files_of_one_tenant_are_erased(self, sink: FileSink, read: Read) -> None:
+        for tenant in (TENANT, OTHER_TENANT):
+            sink.append(tenant, _NAME, [b"1"])
+            sink.append(tenant, "exports/deeper/orders.jsonl", [b"2"])
+            sink.append(tenant, "orders.jsonl", [b"3"])
+        assert sink.erase(TENANT) == 3
+        assert read(TENANT, _NAME) == read(TENANT, "orders.jsonl") == b""
+        assert read(OTHER_TENANT, _NAME) == b"1\n"
+        assert sink.erase(TENANT) == 0
+
+    def test_after_erasing_files_begin_anew(self, sink: FileSink, read: Read) -> None:
+        sink.append(TENANT, _NAME, [b"old"])
+        sink.erase(TENANT)
+        sink.append(TENANT, _NAME, [b"new"])
+        assert read(TENANT, _NAME) == b"new\n"
+
     def test_readers_see_whole_lines_only_while_many_append(self, sink: FileSink, read: Read) -> None:
         each = 20
         lines = {thread: b"%d:" % thread + b"x" * 5_000 for thread in range(THREADS)}

@@ -8,10 +8,11 @@ from hashlib import sha256
 import pytest
 
 from api_exchange_core.domain.errors import TenantError
+from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.names import TenantId
-from api_exchange_core.domain.tenant import Tenant
+from api_exchange_core.domain.tenant import Tenant, TenantAccount
 from api_exchange_core.ports.tenant_directory import TenantDirectory
-from api_exchange_testing.conformance._samples import NOW, OTHER_TENANT, TENANT
+from api_exchange_testing.conformance._samples import EVERY_SCRIPT, NOW, OTHER_TENANT, TENANT, at
 from api_exchange_testing.conformance._threads import all_at_once, persistently
 from api_exchange_testing.conformance.suite import Suite
 
@@ -48,7 +49,7 @@ class TenantDirectorySuite(Suite):
         assert elsewhere.get(TENANT) == Tenant(TENANT, enabled=True)
 
     def test_all_are_listed_by_id(self, directory: TenantDirectory, elsewhere: TenantDirectory) -> None:
-        ids = [TenantId(id_) for id_ in ("b", "a10", "B", "a-2", "a.2", "a_2", "a2", "0")]
+        ids = [TenantId(id_) for id_ in ("b", "a10", "C", "a-2", "a.2", "a_2", "a2", "0")]
         directory.add(ids[:4], now=NOW)
         directory.add(ids[4:], now=NOW)
         assert [tenant.id for tenant in elsewhere.all()] == sorted(ids)
@@ -58,6 +59,95 @@ class TenantDirectorySuite(Suite):
     ) -> None:
         directory.add([TenantId("acme")], now=NOW)
         assert elsewhere.get(TenantId("Acme")) is None
+
+    @pytest.mark.parametrize("known_before", [True, False])
+    def test_a_tenant_that_differs_only_in_case_from_another_is_refused_with_all_that_came_with_it(
+        self, directory: TenantDirectory, elsewhere: TenantDirectory, known_before: bool
+    ) -> None:
+        acme, other = TenantId("acme"), TenantId("ACME")
+        if known_before:
+            directory.add([acme], now=NOW)
+        with pytest.raises(TenantError, match="case"):
+            directory.add([acme, TENANT, other], now=NOW)
+        assert list(elsewhere.all()) == ([Tenant(acme)] if known_before else [])
+
+    def test_a_tenant_is_configured_alone_and_all_at_once(
+        self, directory: TenantDirectory, elsewhere: TenantDirectory
+    ) -> None:
+        directory.add([TENANT, OTHER_TENANT], now=NOW)
+        directory.configure(TENANT, {"shop": EVERY_SCRIPT, "limits": {"rows": 1, "share": 0.5, "none": None}})
+        directory.configure(TENANT, {"shop": EVERY_SCRIPT, "hours": [8, 17], "open": True})
+        config: dict[str, JsonValue] = {"shop": EVERY_SCRIPT, "hours": [8, 17], "open": True}
+        assert list(elsewhere.all()) == [Tenant(TENANT, config=config), Tenant(OTHER_TENANT)]
+        assert elsewhere.get(TENANT) == Tenant(TENANT, config=config)
+
+    def test_configuration_outlasts_a_disabled_time(
+        self, directory: TenantDirectory, elsewhere: TenantDirectory
+    ) -> None:
+        directory.add([TENANT], now=NOW)
+        directory.configure(TENANT, {"shop": "a"})
+        directory.set_enabled(TENANT, enabled=False)
+        assert elsewhere.get(TENANT) == Tenant(TENANT, enabled=False, config={"shop": "a"})
+        directory.set_enabled(TENANT, enabled=True)
+        assert elsewhere.get(TENANT) == Tenant(TENANT, config={"shop": "a"})
+
+    def test_an_unknown_tenant_cannot_be_configured_or_erased(
+        self, directory: TenantDirectory, elsewhere: TenantDirectory
+    ) -> None:
+        with pytest.raises(TenantError):
+            directory.configure(_UNKNOWN, {})
+        with pytest.raises(TenantError):
+            directory.mark_erased(_UNKNOWN, now=NOW)
+        assert elsewhere.get(_UNKNOWN) is None
+
+    def test_an_enabled_tenant_is_not_marked_as_erased(
+        self, directory: TenantDirectory, elsewhere: TenantDirectory
+    ) -> None:
+        directory.add([TENANT], now=NOW)
+        with pytest.raises(TenantError, match="disable"):
+            directory.mark_erased(TENANT, now=NOW)
+        assert elsewhere.get(TENANT) == Tenant(TENANT)
+
+    def test_of_an_erased_tenant_the_id_stays_and_nothing_else(
+        self, directory: TenantDirectory, elsewhere: TenantDirectory
+    ) -> None:
+        directory.add([TENANT, OTHER_TENANT], now=NOW)
+        directory.configure(TENANT, {"shop": "a"})
+        directory.add_api_key(TENANT, key_hash=_KEY, now=NOW)
+        directory.add_api_key(OTHER_TENANT, key_hash=_OTHER_KEY, now=NOW)
+        directory.set_enabled(TENANT, enabled=False)
+        directory.mark_erased(TENANT, now=at(1))
+        directory.mark_erased(TENANT, now=at(2))
+        assert elsewhere.get(TENANT) == Tenant(TENANT, enabled=False, erased_at=at(1))
+        assert elsewhere.by_api_key(_KEY) is None
+        assert elsewhere.by_api_key(_OTHER_KEY) == Tenant(OTHER_TENANT)
+
+    def test_an_erased_tenant_comes_back_by_no_way(
+        self, directory: TenantDirectory, elsewhere: TenantDirectory
+    ) -> None:
+        directory.add([TENANT], now=NOW)
+        directory.set_enabled(TENANT, enabled=False)
+        directory.mark_erased(TENANT, now=NOW)
+        directory.add([TENANT], now=NOW)
+        with pytest.raises(TenantError, match="erased"):
+            directory.set_enabled(TENANT, enabled=True)
+        with pytest.raises(TenantError, match="erased"):
+            directory.configure(TENANT, {"shop": "a"})
+        with pytest.raises(TenantError, match="erased"):
+            directory.add_api_key(TENANT, key_hash=_KEY, now=NOW)
+        assert list(elsewhere.all()) == [Tenant(TENANT, enabled=False, erased_at=NOW)]
+
+    def test_accounts_say_when_each_tenant_came_and_how_many_keys_it_has(
+        self, directory: TenantDirectory, elsewhere: TenantDirectory
+    ) -> None:
+        directory.add([OTHER_TENANT], now=NOW)
+        directory.add([TENANT, OTHER_TENANT], now=at(60))
+        for key_hash in (_KEY, _OTHER_KEY):
+            directory.add_api_key(TENANT, key_hash=key_hash, now=at(61))
+        assert list(elsewhere.accounts()) == [
+            TenantAccount(Tenant(TENANT), at(60), api_keys=2),
+            TenantAccount(Tenant(OTHER_TENANT), NOW, api_keys=0),
+        ]
 
     def test_adding_a_known_tenant_again_leaves_it_as_it_is(
         self, directory: TenantDirectory, elsewhere: TenantDirectory

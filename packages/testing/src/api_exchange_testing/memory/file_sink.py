@@ -29,6 +29,14 @@ class InMemoryFileSink(FileSink):
         with self._lock:
             self._files[tenant_id, path] += b"".join(line + b"\n" for line in lines)
 
+    @override
+    def erase(self, tenant_id: TenantId) -> int:
+        with self._lock:
+            names = [key for key in self._files if key[0] == tenant_id]
+            for key in names:
+                del self._files[key]
+        return len(names)
+
     def read(self, tenant_id: TenantId, name: str) -> bytes:
         """The file as it is now; empty if it was never written."""
         with self._lock:

@@ -171,6 +171,11 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
         with self._lock:
             return tuple(self._queues.get(queue, {}).values())
 
+    def discard(self, queue: QueueName, number: int) -> None:
+        """Remove a message, whoever has it in hand."""
+        with self._lock:
+            self._queues[queue].pop(number, None)
+
     def next_visible_at(self, queues: Collection[QueueName]) -> datetime | None:
         """When the next message of *queues* can be received; None if there is no message."""
         with self._lock:

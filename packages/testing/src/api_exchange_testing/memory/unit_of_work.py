@@ -55,6 +55,12 @@ class InMemoryStore:
         """The outbox as the relay sees it."""
         return InMemoryOutboxRelaySource(self.outbox, self.changed)
 
+    @property
+    def tenants(self) -> list[TenantId]:
+        """Whose rows there are."""
+        with self.changed:
+            return list(self._tenants)
+
     def of(self, tenant_id: TenantId) -> _TenantRows:
         """The rows of one tenant."""
         with self.changed:

@@ -45,10 +45,33 @@ class LocalFileSink(FileSink):
         except OSError as error:
             raise TransientError(f"output file {name!r} of tenant {tenant_id!r}: {error.strerror}") from error
 
-    def _path(self, tenant_id: TenantId, name: str) -> Path:
+    @override
+    def erase(self, tenant_id: TenantId) -> int:
+        folder = self._folder(tenant_id)
+        removed = 0
+        try:
+            for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
+                if path.is_dir() and not path.is_symlink():
+                    path.rmdir()
+                else:
+                    path.unlink()
+                    removed += 1
+            if folder.is_dir():
+                folder.rmdir()
+        except OSError as error:
+            raise TransientError(f"output files of tenant {tenant_id!r}: {error.strerror}") from error
+        return removed
+
+    def _folder(self, tenant_id: TenantId) -> Path:
         folder = (self.root / tenant_id).resolve()
+        if folder.parent != self.root.resolve():
+            raise PermanentError(f"the folder of tenant {tenant_id!r} would lie outside of the output folder")
+        return folder
+
+    def _path(self, tenant_id: TenantId, name: str) -> Path:
+        folder = self._folder(tenant_id)
         path = (folder / name).resolve()
-        if folder.parent != self.root.resolve() or not path.is_relative_to(folder) or path == folder:
+        if not path.is_relative_to(folder) or path == folder:
             raise PermanentError(f"output file {name!r} would leave the folder of tenant {tenant_id!r}")
         return path
 

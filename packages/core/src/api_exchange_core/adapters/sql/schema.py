@@ -71,6 +71,12 @@ tenants = Table(
     Column("id", _TENANT, primary_key=True),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    # domain.tenant.folded. Always filled; SQLite adds no column without a default that is not nullable, and makes no
+    # table anew that another one refers to.
+    Column("folded_id", _TENANT),
+    Column("config", JSON, nullable=False, server_default="{}"),
+    Column("erased_at", UtcDateTime),
+    Index(None, "folded_id", unique=True),
 )
 
 api_keys = Table(
@@ -259,4 +265,17 @@ dead_letter_job_items = Table(
     PrimaryKeyConstraint("job_id", "place"),
     Index(None, "job_id", "state", "place"),
     CheckConstraint(_one_of("state", ItemState), name="state"),
+)
+
+# Has no column called tenant_id: that is how a table says that its rows are a tenant's and go with it.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant", _TENANT, nullable=False),
+    Column("entity_proof", String(64)),  # domain.erasure.Subject.proof
+    Column("requested_by", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("removed", JSON, nullable=False),
 )

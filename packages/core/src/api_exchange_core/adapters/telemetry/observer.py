@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from api_exchange_core.ports.observer import Handled, Outcome, WithoutTraces
 
-_QUIET = (Outcome.COMPLETED, Outcome.DUPLICATE, Outcome.GIVEN_BACK)
+_QUIET = (Outcome.COMPLETED, Outcome.DUPLICATE, Outcome.GIVEN_BACK, Outcome.DROPPED)
 
 
 @dataclass(frozen=True, slots=True)
