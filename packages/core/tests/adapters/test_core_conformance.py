@@ -12,9 +12,14 @@ from sqlalchemy import Engine
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.sql.backlog import SqlBacklog
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.entity_reports import SqlEntityReports
+from api_exchange_core.adapters.sql.error_groups import SqlErrorGroups
+from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
@@ -27,14 +32,18 @@ from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_testing.conformance import (
+    BacklogSuite,
     CanonicalEncoderSuite,
     ClockSuite,
+    EntityReportsSuite,
     EntityStoreSuite,
+    ErrorGroupsSuite,
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
     MessageConsumerSuite,
     MessagePublisherSuite,
+    MessageReportsSuite,
     ObserverSuite,
     OutboxSuite,
     PassingTime,
@@ -42,6 +51,8 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    Reports,
+    StatisticsSourceSuite,
     Storage,
     TenantDirectorySuite,
     Transport,
@@ -106,6 +117,22 @@ class TestSqlStoreWithQueues(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, Er
     @pytest.fixture
     def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
         return storage_of(new_engine, clock, queues_here=True)
+
+
+class TestSqlReports(
+    MessageReportsSuite, ErrorGroupsSuite, StatisticsSourceSuite, BacklogSuite, EntityReportsSuite
+):
+    @pytest.fixture
+    def reports(self, new_engine: NewEngine, clock: PassingTime) -> Reports:
+        engine = new_engine()
+        return Reports(
+            storage=storage_of(new_engine, clock, queues_here=True),
+            messages=SqlMessageReports(engine),
+            errors=SqlErrorGroups(engine),
+            statistics=SqlStatisticsSource(engine),
+            backlog=SqlBacklog(engine),
+            entities=SqlEntityReports(engine),
+        )
 
 
 class TestSqlTenantDirectory(TenantDirectorySuite):

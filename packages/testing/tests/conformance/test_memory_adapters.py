@@ -9,8 +9,13 @@ from api_exchange_core.domain.names import TenantId
 from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_testing import (
+    InMemoryBacklog,
+    InMemoryEntityReports,
+    InMemoryErrorGroups,
     InMemoryFileSink,
+    InMemoryMessageReports,
     InMemoryQueue,
+    InMemoryStatisticsSource,
     InMemoryStore,
     InMemoryTenantDirectory,
     InMemoryUnitOfWorkFactory,
@@ -19,14 +24,18 @@ from api_exchange_testing import (
     VirtualClock,
 )
 from api_exchange_testing.conformance import (
+    BacklogSuite,
     CanonicalEncoderSuite,
     ClockSuite,
+    EntityReportsSuite,
     EntityStoreSuite,
+    ErrorGroupsSuite,
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
     MessageConsumerSuite,
     MessagePublisherSuite,
+    MessageReportsSuite,
     ObserverSuite,
     OutboxSuite,
     PassingTime,
@@ -34,6 +43,8 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    Reports,
+    StatisticsSourceSuite,
     Storage,
     TenantDirectorySuite,
     Transport,
@@ -77,6 +88,23 @@ class TestInMemoryStoreWithQueues(
     @pytest.fixture
     def storage(self, clock: PassingTime) -> Storage:
         return storage_of(InMemoryStore(queue=InMemoryQueue(clock)))
+
+
+class TestInMemoryReports(
+    MessageReportsSuite, ErrorGroupsSuite, StatisticsSourceSuite, BacklogSuite, EntityReportsSuite
+):
+    @pytest.fixture
+    def reports(self, clock: PassingTime) -> Reports:
+        queue = InMemoryQueue(clock)
+        store = InMemoryStore(queue=queue)
+        return Reports(
+            storage=storage_of(store),
+            messages=InMemoryMessageReports(store),
+            errors=InMemoryErrorGroups(store),
+            statistics=InMemoryStatisticsSource(store),
+            backlog=InMemoryBacklog(store, queue),
+            entities=InMemoryEntityReports(store),
+        )
 
 
 class TestInMemoryTenantDirectory(TenantDirectorySuite):

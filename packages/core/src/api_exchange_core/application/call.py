@@ -78,6 +78,13 @@ class Call:
         return self.context.now
 
     @property
+    def waited(self) -> timedelta | None:
+        """How long the message had been in its queue when the call began, if the platform tells."""
+        enqueued_at = self.incoming.delivery.enqueued_at
+        # Clocks of two machines differ, and nothing is handed out before it is sent.
+        return None if enqueued_at is None else max(self.started_at - enqueued_at, timedelta(0))
+
+    @property
     def succeeded_with(self) -> ProcessingResult:
         """The result of a call that has one and no problem."""
         if self.result is None:
@@ -110,7 +117,7 @@ class Call:
     def fail(self, error: BaseException) -> None:
         """End the call with a problem."""
         self.result = None
-        self.problem = Problem.of(error, function=self.function.name)
+        self.problem = Problem.of(error, function=self.function.name, operation=self.operation)
         self.stack = stack_of(error)
 
     def check_payload(self) -> None:
@@ -131,7 +138,7 @@ class Call:
                 f"{type(result).__name__}; return a ProcessingResult"
             )
         if not result.success:
-            self.problem = Problem.of_result(result, function=self.function.name)
+            self.problem = Problem.of_result(result, function=self.function.name, operation=self.operation)
         elif result.output_messages and not result.output_handlers:
             raise PermanentError(
                 f"function {self.function.name!r} made {len(result.output_messages)} output messages and named no "

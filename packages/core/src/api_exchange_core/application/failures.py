@@ -201,6 +201,9 @@ def _journal_entry(call: Call, problem: Problem, decision: Decision, now: dateti
         started_at=call.started_at,
         finished_at=now,
         fingerprint=problem.fingerprint,
+        operation=call.operation,
+        waited=call.waited,
+        took=call.took,
     )
 
 
@@ -213,4 +216,6 @@ def _error_entry(call: Call, problem: Problem, now: datetime) -> ErrorEntry:
         problem=problem,
         stack=call.stack,
         occurred_at=now,
+        operation=call.operation,
+        queue=call.incoming.delivery.queue,
     )

@@ -107,6 +107,9 @@ class Flush:
             entity_id=None if message.entity is None else message.entity.id,
             started_at=call.started_at,
             finished_at=self.clock.now(),
+            operation=call.operation,
+            waited=call.waited,
+            took=call.took,
         )
 
     def _persist(self, store: EntityStore, calls: Sequence[Call], *, lock: bool) -> list[list[Persisted]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -22,7 +22,23 @@ class ProcessingState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """What became of one message in one function."""
+    """What became of one message in one function.
+
+    Args:
+        function: which.
+        message_id: which.
+        state: what became of it.
+        attempts: how many it took.
+        correlation_id: of the request that it is part of.
+        causation_id: of the message that it is a child of.
+        entity_id: of the entity that it is about.
+        started_at: when the last attempt began.
+        finished_at: when that was recorded.
+        fingerprint: of its last failure.
+        operation: name of the processor's step.
+        waited: how long it had been in the queue when the last attempt began, if the platform tells.
+        took: how long the processor ran.
+    """
 
     function: FunctionName
     message_id: MessageId
@@ -34,6 +50,9 @@ class JournalEntry:
     started_at: datetime
     finished_at: datetime
     fingerprint: str | None = None
+    operation: str | None = None
+    waited: timedelta | None = None
+    took: timedelta | None = None
 
 
 class Journal(Protocol):

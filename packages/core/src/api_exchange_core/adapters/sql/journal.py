@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import RowMapping, bindparam, select
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql.look_up import LookUp
@@ -75,13 +75,7 @@ class SqlJournal(Journal):
         )
         with self._transaction.reading() as connection:
             rows = connection.execute(wanted).mappings().all()
-        return [
-            JournalEntry(
-                **{name: value for name, value in row.items() if name not in ("tenant_id", "state")},
-                state=ProcessingState(row["state"]),
-            )
-            for row in rows
-        ]
+        return [JournalEntry(**fields_of(row)) for row in rows]
 
     def _record(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
         if not entries:
@@ -106,4 +100,13 @@ class SqlJournal(Journal):
             "started_at": entry.started_at,
             "finished_at": entry.finished_at,
             "fingerprint": entry.fingerprint,
+            "operation": entry.operation,
+            "waited": entry.waited,
+            "took": entry.took,
         }
+
+
+def fields_of(row: RowMapping) -> dict[str, Any]:
+    """The fields of the `JournalEntry` that *row* of the table is."""
+    fields = {name: value for name, value in row.items() if name != "tenant_id"}
+    return fields | {"state": ProcessingState(row["state"])}
