@@ -164,6 +164,6 @@ def _told(length: timedelta) -> str:
     """A length of time in the largest unit of which it has two, such as ``90 min``."""
     seconds = length.total_seconds()
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size or seconds == size:
+        if seconds >= 2 * size:
             return f"{seconds / size:,.0f} {unit}"
     return f"{seconds:.0f} s"

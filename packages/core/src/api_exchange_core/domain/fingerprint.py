@@ -23,7 +23,6 @@ _LONGEST_WORD = 24
 _OURS = "api_exchange_core"
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 _QUOTED = re.compile(r"""(['"`«»“”]).*?\1|“.*?”|«.*?»""", re.DOTALL)
-_WORD = re.compile(rf"[^\W\d_]{{1,{_LONGEST_WORD}}}[.,:;!?)]*")
 
 
 def fingerprint_of(error: BaseException, *, function: str, operation: str | None) -> str:
@@ -42,8 +41,8 @@ def fingerprint_of_result(
 
 def plain_words(text: str) -> str:
     """*text* without numbers, ids, addresses and quoted values: its words of letters alone, in small letters."""
-    kept = (word for word in _QUOTED.sub(" ", text).split() if _WORD.fullmatch(word.lstrip("(")))
-    return " ".join(word.strip("(.,:;!?)").lower() for word in kept)
+    words = (word.strip("(.,:;!?)").lower() for word in _QUOTED.sub(" ", text).split())
+    return " ".join(word for word in words if word.isalpha() and len(word) <= _LONGEST_WORD)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

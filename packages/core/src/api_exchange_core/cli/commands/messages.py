@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from api_exchange_core.ports.message_reports import PlaceInList
 
 app = typer.Typer()
-
-_TIME = "%Y-%m-%dT%H:%M:%S.%f%z"
 
 
 @app.command()
@@ -77,7 +75,7 @@ def messages(
 
 
 def _named(place: PlaceInList) -> str:
-    return f"{place.finished_at:{_TIME}}/{place.tenant_id}/{place.function}/{place.message_id}"
+    return f"{place.finished_at.isoformat()}/{place.tenant_id}/{place.function}/{place.message_id}"
 
 
 def _place(text: str) -> PlaceInList:
@@ -86,7 +84,7 @@ def _place(text: str) -> PlaceInList:
 
     try:
         at, tenant, function, message = text.split("/", 3)
-        finished_at = datetime.strptime(at, _TIME)
+        finished_at = datetime.fromisoformat(at).astimezone(UTC)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is no place: take it from the end of the page before") from error
     return PlaceInList(finished_at, TenantId(tenant), FunctionName(function), MessageId(message))
