@@ -24,20 +24,19 @@ _LONGEST_REASON = 160
 
 @dataclass(slots=True)
 class _Node:
-    """A step with what came of it."""
+    """A step with what came of it.
+
+    Args:
+        step: the step.
+        effects: the messages that it caused.
+        below: how many messages came of it in each state.
+        way: the same number for messages that went the same way, with all that came of them.
+    """
 
     step: Step
     effects: list[_Node] = field(default_factory=list)
-    messages_below: int = 0
-    all_well_below: bool = True
-
-    @property
-    def way(self) -> object:
-        """The same for messages that look the same from afar; its own for one that something stands out below."""
-        message = self.step.message
-        if not self.all_well_below:
-            return id(self)
-        return message.function, message.state, message.fingerprint, message.attempts > 1
+    below: Counter[ProcessingState] = field(default_factory=Counter)
+    way: int = 0
 
 
 def trace_tree(trace: Trace, *, everything: bool) -> Tree:
@@ -75,14 +74,16 @@ def _roots(steps: Sequence[Step]) -> list[_Node]:
         (above[-1].effects if above else roots).append(node)
         above.append(node)
         nodes.append(node)
+    ways: dict[object, int] = {}
     for node in reversed(nodes):  # effects before their causes
-        node.messages_below = sum(1 + effect.messages_below for effect in node.effects)
-        node.all_well_below = all(_went_well(effect) for effect in node.effects)
+        message = node.step.message
+        for effect in node.effects:
+            node.below[effect.step.message.state] += 1
+            node.below += effect.below
+        ways_below = frozenset(effect.way for effect in node.effects)
+        looks = (message.function, message.state, message.fingerprint, message.attempts > 1, ways_below)
+        node.way = ways.setdefault(looks, len(ways))
     return roots
-
-
-def _went_well(node: _Node) -> bool:
-    return node.all_well_below and node.step.message.state is ProcessingState.COMPLETED
 
 
 def _standing_out(nodes: Sequence[_Node]) -> Iterator[_Node]:
@@ -102,11 +103,12 @@ def _folded(nodes: Sequence[_Node], shown: Sequence[_Node]) -> Iterator[Text]:
     for way in dict.fromkeys(node.way for node in hidden):
         alike = [node for node in hidden if node.way == way]
         message = alike[0].step.message
-        below = sum(node.messages_below for node in alike)
+        below = sum((node.below for node in alike), Counter[ProcessingState]())
         yield Text.assemble(
             (f"and {len(alike):,} more: {message.function} ", "dim"),
             state(message.state),
-            (f" (and {below:,} messages below them)" if below else "", "dim"),
+            (", and below them" if below else "", "dim"),
+            *(part for one, number in below.items() for part in ((f" {number:,} ", "dim"), state(one))),
         )
 
 

@@ -52,15 +52,19 @@ class SqlErrorGroups(ErrorGroups):
             .order_by(func.max(lately.c.last_seen).desc(), lately.c.fingerprint)
             .limit(limit)
         )
-        groups = self._groups(error_groups.c.fingerprint.in_(fingerprints), tenant_id)
+        # Asked for by name, since no planner knows how few they are.
+        with reading(self.engine) as connection:
+            names = connection.execute(fingerprints).scalars().all()
+        groups = self._groups(error_groups.c.fingerprint.in_(names), tenant_id)
         return sorted(groups, key=lambda group: group.last_seen, reverse=True)
 
     @override
     def named(
         self, fingerprint: str, *, tenant_id: TenantId | None = None, limit: int = 10
     ) -> Sequence[ErrorGroup]:
-        # A range of the index; LIKE is one only in some collations.
-        begins = error_groups.c.fingerprint.between(fingerprint, f"{fingerprint}~")
+        # A range of the index, which LIKE is in some collations only. Fingerprints are hexadecimal digits, and in all
+        # collations "g" comes after them.
+        begins = error_groups.c.fingerprint.between(fingerprint, f"{fingerprint}g")
         return self._groups(begins, tenant_id)[:limit]
 
     @override

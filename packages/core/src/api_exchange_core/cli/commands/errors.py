@@ -91,7 +91,7 @@ def resolve(
 def _only(store: LocalStore, fingerprint: str, tenant_id: TenantId | None) -> ErrorGroup:
     from api_exchange_core.domain.errors import PermanentError
 
-    groups: Sequence[ErrorGroup] = store.operations.errors().named(fingerprint, tenant_id=tenant_id)
+    groups: Sequence[ErrorGroup] = store.operations.errors().named(fingerprint.lower(), tenant_id=tenant_id)
     if len(groups) == 1:
         return groups[0]
     if not groups:
