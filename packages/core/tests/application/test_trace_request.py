@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_exchange_core import Exchange, ProcessingResult, ProcessorInterface, QueueOutputHandler, RetryPolicy
+from api_exchange_core import (
+    Exchange,
+    ProcessingResult,
+    ProcessorInterface,
+    QueueOutputHandler,
+    RetryPolicy,
+    operation,
+)
 from api_exchange_core.application.trace_request import Trace, TraceRequest
 from api_exchange_core.domain.names import FunctionName, MessageId, TenantId
 from api_exchange_core.ports.journal import JournalEntry, ProcessingState
@@ -27,6 +34,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class Fetch(ProcessorInterface):
+    @operation("shop.fetch")
     def process(self, message: Any, context: Any) -> ProcessingResult:
         result = ProcessingResult.create_success()
         for number in range(3):
@@ -97,6 +105,15 @@ def test_the_attempts_that_failed_stand_at_their_message(harness: Harness) -> No
         (1, "ZeroDivisionError", "orders-fetched"),
         (2, "ZeroDivisionError", "orders-fetched"),
     ]
+
+
+def test_a_step_tells_its_operation_how_long_it_took_and_how_long_it_waited(harness: Harness) -> None:
+    message = harness.send("start", {})
+    harness.clock.advance(timedelta(seconds=7))
+    harness.run()
+    (trace,) = use_case(harness.store).trace(message.id)
+    first = trace.steps[0].message
+    assert (first.operation, first.waited, first.took) == ("shop.fetch", timedelta(seconds=7), timedelta(0))
 
 
 def test_the_id_of_a_message_gives_what_led_to_it_and_what_came_of_it(harness: Harness) -> None:
