@@ -168,6 +168,11 @@ def test_lengths_and_shares_that_are_none_are_refused(
     assert "Invalid value" in ended.err
 
 
+def test_watching_is_for_people(api_exchange: Run, database: object) -> None:
+    ended = api_exchange("status", "--watch", "--json")
+    assert (ended.exit_code, ended.out) == (2, "")
+
+
 def test_a_share_can_be_a_percentage(api_exchange: Run, database: SqlUnitOfWorkFactory) -> None:
     entries = [entry(number, ProcessingState.COMPLETED) for number in range(3)]
     write(database, [*entries, entry(3, ProcessingState.DEAD)])

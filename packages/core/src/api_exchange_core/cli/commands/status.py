@@ -60,6 +60,8 @@ def status(
     from api_exchange_core.cli.tenants import wanted_tenant
     from api_exchange_core.domain.names import QueueName
 
+    if watch and json:
+        raise typer.BadParameter("--watch draws for people: ask again and again with --json alone")
     thresholds = Thresholds(
         success_rate=min_success,
         failed_attempts=max_failed_attempts,
