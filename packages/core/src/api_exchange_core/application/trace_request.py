@@ -63,7 +63,8 @@ class TraceRequest:
 
         Args:
             id_: a correlation id: all of the request; a message's id: the messages that led to it and those that came
-                of it; an entity's id or external id: the messages about it, with what led to them.
+                of it; an entity's id or external id: the messages about it in requests that changed it or failed on
+                it, with what led to them.
             tenant_id: whose; None for all tenants.
             most: messages that are read of a request.
         """

@@ -83,7 +83,10 @@ class MessageReports(Protocol):
     def requests_about(
         self, entity_id: str, *, tenant_id: TenantId | None = None, limit: int = 10
     ) -> Sequence[Request]:
-        """The requests with messages about an entity, or that made a version of it; the newest first."""
+        """The requests that made a version of an entity, or in which a message about it has failed; newest first.
+
+        A request that found nothing to change and went well is not among them.
+        """
 
     @abstractmethod
     def of_request(self, request: Request, *, limit: int) -> Sequence[HandledMessage]:

@@ -75,16 +75,17 @@ class MessageReportsSuite(ReportsSuite):
         _record(units, entry("request-1", correlation_id="request-2"), entry("message-1"))
         assert list(messages.requests_named("request-1")) == [_MINE]
 
-    def test_requests_about_an_entity_are_found_by_messages_and_by_versions_newest_first(
+    def test_requests_about_an_entity_are_those_that_changed_it_or_failed_on_it_newest_first(
         self, units: UnitOfWorkFactory, messages: MessageReports
     ) -> None:
         created = head(key(), updated_at=at(60))
         with units.begin(TENANT) as unit:
             unit.entities.write([on_top(created)], [replace(version_of(created), correlation_id="fetched")])
             unit.commit()
-        _record(units, entry(correlation_id="old", started_at=at(0)))
-        _record(units, entry("message-2", correlation_id="new", started_at=at(90)))
-        _record(units, replace(entry("message-3", correlation_id="other"), entity_id=None))
+        _record(units, entry(state=_DEAD, correlation_id="old", started_at=at(0)))
+        _record(units, entry("message-2", _RETRYING, correlation_id="new", started_at=at(90)))
+        _record(units, entry("message-3", correlation_id="changed nothing", started_at=at(95)))
+        _record(units, replace(entry("message-4", _DEAD, correlation_id="other"), entity_id=None))
         wanted = [Request(TENANT, name) for name in ("new", "fetched", "old")]
         assert list(messages.requests_about(key().id)) == wanted
         assert list(messages.requests_about(key().id, tenant_id=TENANT, limit=2)) == wanted[:2]

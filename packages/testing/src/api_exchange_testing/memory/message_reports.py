@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from api_exchange_core.domain.names import MessageId, TenantId
 from api_exchange_core.ports.error_log import ErrorEntry
-from api_exchange_core.ports.journal import JournalEntry
+from api_exchange_core.ports.journal import JournalEntry, ProcessingState
 from api_exchange_core.ports.message_reports import (
     FailedAttempt,
     HandledMessage,
@@ -20,6 +20,7 @@ from api_exchange_core.ports.message_reports import (
 )
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 
+_FAILED = (ProcessingState.DEAD, ProcessingState.RETRYING)
 _ENTRY = tuple(one.name for one in fields(JournalEntry))
 _ATTEMPT = tuple(one.name for one in fields(ErrorEntry))
 
@@ -50,7 +51,7 @@ class InMemoryMessageReports(MessageReports):
         times = [
             (_request(one), one.finished_at)
             for one in self._messages(tenant_id)
-            if one.entity_id == entity_id
+            if one.entity_id == entity_id and one.state in _FAILED
         ]
         with self._store.changed:
             times += [

@@ -6,6 +6,7 @@ index once for each: some lookups for an operator's question, in place of one mo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, func, select
@@ -17,10 +18,21 @@ ID: Final = "searched"
 """Name of the statements' parameter."""
 
 
-def tenants_with(column: Column[Any], tenant_id: TenantId | None, *, tenant: Column[Any]) -> Select[Any]:
-    """The tenants that have a row with *column* equal to `ID`; *tenant* is the row's own."""
+def tenants_with(
+    column: Column[Any],
+    tenant_id: TenantId | None,
+    *,
+    tenant: Column[Any],
+    where: Sequence[ColumnElement[bool]] = (),
+) -> Select[Any]:
+    """The tenants that have a row with *column* equal to `ID` that fulfils *where*; *tenant* is the row's own."""
     # A scalar, which is looked up for each tenant; EXISTS might be answered by reading all of the table.
-    found = select(column).where(tenant == tenants.c.id, column == bindparam(ID)).limit(1).scalar_subquery()
+    found = (
+        select(column)
+        .where(tenant == tenants.c.id, column == bindparam(ID), *where)
+        .limit(1)
+        .scalar_subquery()
+    )
     asked = select(tenants.c.id.label("tenant_id"), found.label("found"))
     return _only(asked, tenant_id).order_by(tenants.c.id)
 

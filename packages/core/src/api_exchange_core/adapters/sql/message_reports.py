@@ -26,6 +26,8 @@ from api_exchange_core.ports.message_reports import (
 )
 
 _FAILED_STATES = (ProcessingState.DEAD, ProcessingState.RETRYING)
+# Said as the index says it, since no planner concludes it from a parameter.
+_HAS_FAILED: ColumnElement[bool] = literal_column(FAILED.text).self_group()
 _PLACE = (journal.c.finished_at, journal.c.tenant_id, journal.c.function, journal.c.message_id)
 
 
@@ -56,11 +58,11 @@ class SqlMessageReports(MessageReports):
     ) -> Sequence[Request]:
         with reading(self.engine) as connection:
             owners = set()
-            for column, tenant in (
-                (journal.c.entity_id, journal.c.tenant_id),
-                (entity_versions.c.entity_id, entity_versions.c.tenant_id),
+            for column, tenant, where in (
+                (journal.c.entity_id, journal.c.tenant_id, (_HAS_FAILED,)),
+                (entity_versions.c.entity_id, entity_versions.c.tenant_id, ()),
             ):
-                asked = tenants_with(column, tenant_id, tenant=tenant)
+                asked = tenants_with(column, tenant_id, tenant=tenant, where=where)
                 owners |= {
                     row.tenant_id
                     for row in connection.execute(asked, {ID: entity_id})
@@ -71,7 +73,7 @@ class SqlMessageReports(MessageReports):
             about = union_all(
                 select(
                     journal.c.tenant_id, journal.c.correlation_id, journal.c.finished_at.label("at")
-                ).where(journal.c.tenant_id.in_(owners), journal.c.entity_id == entity_id),
+                ).where(journal.c.tenant_id.in_(owners), journal.c.entity_id == entity_id, _HAS_FAILED),
                 select(
                     entity_versions.c.tenant_id,
                     entity_versions.c.correlation_id,
@@ -140,8 +142,7 @@ def _passing(wanted: MessageFilter) -> list[ColumnElement[bool]]:
     if wanted.state is not None:
         conditions.append(journal.c.state == wanted.state.value)
     if wanted.state in _FAILED_STATES:
-        # Said as the index says it, since no planner concludes it from a parameter.
-        conditions.append(literal_column(FAILED.text).self_group())
+        conditions.append(_HAS_FAILED)
     if wanted.since is not None:
         conditions.append(journal.c.finished_at >= wanted.since)
     return conditions

@@ -14,7 +14,6 @@ depends_on = None
 
 IDENTIFIER = sa.String(255)
 QUEUE = sa.String(63)
-HAS_ENTITY = sa.text("entity_id IS NOT NULL")
 FAILED = sa.text("state IN ('dead', 'retrying')")
 
 
@@ -25,14 +24,14 @@ def upgrade() -> None:
     op.add_column("journal", sa.Column("took", Duration))
     op.create_index("ix_journal_finished_at", "journal", ["finished_at"])
     op.create_index(
-        "ix_journal_tenant_id_entity_id",
-        "journal",
-        ["tenant_id", "entity_id"],
-        postgresql_where=HAS_ENTITY,
-        sqlite_where=HAS_ENTITY,
+        "ix_journal_failed", "journal", ["finished_at"], postgresql_where=FAILED, sqlite_where=FAILED
     )
     op.create_index(
-        "ix_journal_failed", "journal", ["finished_at"], postgresql_where=FAILED, sqlite_where=FAILED
+        "ix_journal_failed_entity",
+        "journal",
+        ["tenant_id", "entity_id"],
+        postgresql_where=FAILED,
+        sqlite_where=FAILED,
     )
     op.add_column("errors", sa.Column("operation", IDENTIFIER))
     op.add_column("errors", sa.Column("queue", QUEUE))
@@ -46,7 +45,7 @@ def downgrade() -> None:
     op.drop_index("ix_errors_occurred_at", "errors")
     for column in ("queue", "operation"):
         op.drop_column("errors", column)
-    for index in ("ix_journal_failed", "ix_journal_tenant_id_entity_id", "ix_journal_finished_at"):
+    for index in ("ix_journal_failed_entity", "ix_journal_failed", "ix_journal_finished_at"):
         op.drop_index(index, "journal")
     for column in ("took", "waited", "operation"):
         op.drop_column("journal", column)
