@@ -243,7 +243,7 @@ def test_an_error_is_listed_shown_resolved_and_comes_back_as_regressed(
     assert api_exchange("errors", "resolve", "3f2a").out == "it was resolved before\n"
     assert api_exchange("errors", "list").out == "no unresolved errors\n"
     assert "by night shift" in api_exchange("errors", "show", "3f2a").out
-    write(failing, [], [error(60_000, 1)])
+    write(failing, [], [error(3_600_000, 1)])
     (back,) = said(api_exchange("errors", "list", "--json"))
     assert (back["state"], back["count"]) == ("regressed", 121)
     assert "was resolved and has come back" in api_exchange("status").out
