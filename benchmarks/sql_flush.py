@@ -78,9 +78,12 @@ def batch_of(size: int, queue: SqlQueue) -> Batch:
                 attempts=1,
                 correlation_id=id_,
                 causation_id=id_,
-                entity_id=None,
+                entity_id=EntityKey(TENANT, "customer_order", "shop", id_).id,
                 started_at=now,
                 finished_at=now,
+                operation="transform.canonical",
+                waited=timedelta(milliseconds=20),
+                took=timedelta(milliseconds=1),
             )
             for id_ in ids
         ],
@@ -118,10 +121,19 @@ def raw_sqlite(connection: sqlite3.Connection) -> Flush:
         now = int(batch.now.timestamp() * 1_000_000)
         execute("BEGIN IMMEDIATE")
         executemany(
-            "INSERT INTO journal VALUES (?, ?, ?, 'completed', 1, ?, ?, NULL, ?, ?, NULL) "
+            "INSERT INTO journal VALUES (?, ?, ?, 'completed', 1, ?, ?, ?, ?, ?, NULL, 'transform', 20000, 1000) "
             "ON CONFLICT DO UPDATE SET state = excluded.state WHERE state != 'completed'",
             [
-                (TENANT, FUNCTION, one.message_id, one.correlation_id, one.causation_id, now, now)
+                (
+                    TENANT,
+                    FUNCTION,
+                    one.message_id,
+                    one.correlation_id,
+                    one.causation_id,
+                    one.entity_id,
+                    now,
+                    now,
+                )
                 for one in batch.entries
             ],
         )
@@ -172,7 +184,8 @@ def raw_postgres(connection: psycopg.Connection) -> Flush:
     def flush(batch: Batch) -> None:
         times = {"created_at": batch.now, "updated_at": batch.now}
         journal = {"tenant_id": TENANT, "function": FUNCTION, "state": "completed", "attempts": 1}
-        journal |= {"started_at": batch.now, "finished_at": batch.now}
+        journal |= {"started_at": batch.now, "finished_at": batch.now, "operation": "transform"}
+        journal |= {"waited": 20_000, "took": 1_000}
         entity = {
             "tenant_id": TENANT,
             "canonical_type": "canonical_order",
@@ -193,6 +206,7 @@ def raw_postgres(connection: psycopg.Connection) -> Flush:
                     "message_id": e.message_id,
                     "correlation_id": e.correlation_id,
                     "causation_id": e.causation_id,
+                    "entity_id": e.entity_id,
                 }
                 for e in batch.entries
             ],

@@ -15,14 +15,19 @@ from sqlalchemy import Engine
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.sql.backlog import SqlBacklog
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.entity_reports import SqlEntityReports
 from api_exchange_core.adapters.sql.eraser import SqlEraser
+from api_exchange_core.adapters.sql.error_groups import SqlErrorGroups
 from api_exchange_core.adapters.sql.leases import SqlLeases
+from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
+from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
@@ -40,18 +45,22 @@ from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
+    BacklogSuite,
     CanonicalEncoderSuite,
     ClockSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
+    EntityReportsSuite,
     EntityStoreSuite,
     EraserSuite,
+    ErrorGroupsSuite,
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
     LeasesSuite,
     MessageConsumerSuite,
     MessagePublisherSuite,
+    MessageReportsSuite,
     ObserverSuite,
     OutboxSuite,
     PassingTime,
@@ -59,8 +68,10 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    Reports,
     RetentionStoreSuite,
     SleeperSuite,
+    StatisticsSourceSuite,
     Storage,
     TenantDirectorySuite,
     Transport,
@@ -144,6 +155,22 @@ class TestSqlStoreWithQueues(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, Er
     @pytest.fixture
     def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
         return storage_of(new_engine, clock, queues_here=True)
+
+
+class TestSqlReports(
+    MessageReportsSuite, ErrorGroupsSuite, StatisticsSourceSuite, BacklogSuite, EntityReportsSuite
+):
+    @pytest.fixture
+    def reports(self, new_engine: NewEngine, clock: PassingTime) -> Reports:
+        engine = new_engine()
+        return Reports(
+            storage=storage_of(new_engine, clock, queues_here=True),
+            messages=SqlMessageReports(engine),
+            errors=SqlErrorGroups(engine),
+            statistics=SqlStatisticsSource(engine),
+            backlog=SqlBacklog(engine),
+            entities=SqlEntityReports(engine),
+        )
 
 
 class TestSqlTenantDirectory(TenantDirectorySuite):

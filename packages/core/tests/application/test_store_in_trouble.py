@@ -78,7 +78,8 @@ class TroubledUnits(InMemoryUnitOfWorkFactory):
         if self.begun in self.failing:
             raise self.error
         with super().begin(tenant_id) as unit:
-            unit._errors = log = RefusingErrorLog(self._store.of(tenant_id).errors, self._store.changed)
+            rows = self._store.of(tenant_id)
+            unit._errors = log = RefusingErrorLog(rows.errors, rows.groups, tenant_id, self._store.changed)
             log.refused = self.refused
             yield unit
 

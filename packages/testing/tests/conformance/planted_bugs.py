@@ -13,27 +13,39 @@ from typing_extensions import override
 from api_exchange_core.domain.delivery import Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.entity import EntityHead
 from api_exchange_core.domain.names import EntityId, MessageId, QueueName, TenantId
+from api_exchange_core.ports.error_groups import ErrorGroup, GroupState
 from api_exchange_core.ports.journal import JournalEntry
 from api_exchange_core.ports.message_publisher import Outgoing
+from api_exchange_core.ports.message_reports import HandledMessage, MessageFilter, PlaceInList
 from api_exchange_core.ports.outbox import OutboxRow
+from api_exchange_core.ports.statistics import Statistics
 from api_exchange_testing import (
+    InMemoryBacklog,
+    InMemoryEntityReports,
+    InMemoryErrorGroups,
     InMemoryFileSink,
     InMemoryLeases,
+    InMemoryMessageReports,
     InMemoryQueue,
+    InMemoryStatisticsSource,
     InMemoryStore,
     InMemoryUnitOfWorkFactory,
     QueuedMessage,
 )
 from api_exchange_testing.conformance import (
     EntityStoreSuite,
+    ErrorGroupsSuite,
     FileSinkSuite,
     JournalSuite,
     LeasesSuite,
     MessageConsumerSuite,
     MessagePublisherSuite,
+    MessageReportsSuite,
     OutboxSuite,
     PassingTime,
     QueuesHereSuite,
+    Reports,
+    StatisticsSourceSuite,
     Storage,
     Transport,
     UnitOfWorkSuite,
@@ -208,6 +220,34 @@ class FileSinkThatFollowsNames(InMemoryFileSink):
         super().append(tenant_id, name.replace("..", "up").strip("/.") or "none", lines)
 
 
+class StatisticsThatSeeNoFailure(InMemoryStatisticsSource):
+    """Writers say dead, and this reader counts something else: all is well, whatever failed."""
+
+    @override
+    def of_window(
+        self, *, since: datetime, until: datetime, tenant_id: TenantId | None = None, most: int
+    ) -> Statistics:
+        told = super().of_window(since=since, until=until, tenant_id=tenant_id, most=most)
+        return replace(told, functions=[replace(one, dead=0) for one in told.functions])
+
+
+class GroupsThatNeverComeBack(InMemoryErrorGroups):
+    @override
+    def _groups(self, tenant_id: TenantId | None) -> list[ErrorGroup]:
+        return [
+            replace(group, state=GroupState.RESOLVED) if group.resolved_at is not None else group
+            for group in super()._groups(tenant_id)
+        ]
+
+
+class MessagesOfEverybody(InMemoryMessageReports):
+    @override
+    def newest(
+        self, wanted: MessageFilter, *, limit: int, after: PlaceInList | None = None
+    ) -> Sequence[HandledMessage]:
+        return super().newest(replace(wanted, tenant_id=None), limit=limit, after=after)
+
+
 def storage(
     units: InMemoryUnitOfWorkFactory, store: InMemoryStore, relay: InMemoryOutboxRelaySource | None = None
 ) -> Storage:
@@ -328,6 +368,39 @@ class TestAcknowledgesAtOnce(QueuesHereSuite):
     def storage(self, clock: PassingTime) -> Storage:
         store = InMemoryStore(queue=InMemoryQueue(clock))
         return storage(UnitsThatAcknowledgeAtOnce(store), store)
+
+
+class WithReports:
+    """Reports on a store, one of which may be wrong."""
+
+    messages_kind: type[InMemoryMessageReports] = InMemoryMessageReports
+    errors_kind: type[InMemoryErrorGroups] = InMemoryErrorGroups
+    statistics_kind: type[InMemoryStatisticsSource] = InMemoryStatisticsSource
+
+    @pytest.fixture
+    def reports(self, clock: PassingTime) -> Reports:
+        queue = InMemoryQueue(clock)
+        store = InMemoryStore(queue=queue)
+        return Reports(
+            storage=storage(InMemoryUnitOfWorkFactory(store), store),
+            messages=self.messages_kind(store),
+            errors=self.errors_kind(store),
+            statistics=self.statistics_kind(store),
+            backlog=InMemoryBacklog(store, queue),
+            entities=InMemoryEntityReports(store),
+        )
+
+
+class TestSeesNoFailure(WithReports, StatisticsSourceSuite):
+    statistics_kind = StatisticsThatSeeNoFailure
+
+
+class TestNeverComesBack(WithReports, ErrorGroupsSuite):
+    errors_kind = GroupsThatNeverComeBack
+
+
+class TestShowsEverybodysMessages(WithReports, MessageReportsSuite):
+    messages_kind = MessagesOfEverybody
 
 
 class TestFollowsNames(FileSinkSuite):

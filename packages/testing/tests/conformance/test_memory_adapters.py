@@ -10,13 +10,18 @@ from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing import (
+    InMemoryBacklog,
     InMemoryDeadLetterJobs,
     InMemoryDeadLetters,
+    InMemoryEntityReports,
     InMemoryEraser,
+    InMemoryErrorGroups,
     InMemoryFileSink,
     InMemoryLeases,
+    InMemoryMessageReports,
     InMemoryQueue,
     InMemoryRetentionStore,
+    InMemoryStatisticsSource,
     InMemoryStore,
     InMemoryTenantDirectory,
     InMemoryUnitOfWorkFactory,
@@ -26,18 +31,22 @@ from api_exchange_testing import (
     VirtualSleeper,
 )
 from api_exchange_testing.conformance import (
+    BacklogSuite,
     CanonicalEncoderSuite,
     ClockSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
+    EntityReportsSuite,
     EntityStoreSuite,
     EraserSuite,
+    ErrorGroupsSuite,
     ErrorLogSuite,
     FileSinkSuite,
     JournalSuite,
     LeasesSuite,
     MessageConsumerSuite,
     MessagePublisherSuite,
+    MessageReportsSuite,
     ObserverSuite,
     OutboxSuite,
     PassingTime,
@@ -45,8 +54,10 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     RandomnessSuite,
+    Reports,
     RetentionStoreSuite,
     SleeperSuite,
+    StatisticsSourceSuite,
     Storage,
     TenantDirectorySuite,
     Transport,
@@ -114,6 +125,23 @@ class TestInMemoryStoreWithQueues(
     @pytest.fixture
     def storage(self, clock: PassingTime) -> Storage:
         return storage_of(InMemoryStore(queue=InMemoryQueue(clock)))
+
+
+class TestInMemoryReports(
+    MessageReportsSuite, ErrorGroupsSuite, StatisticsSourceSuite, BacklogSuite, EntityReportsSuite
+):
+    @pytest.fixture
+    def reports(self, clock: PassingTime) -> Reports:
+        queue = InMemoryQueue(clock)
+        store = InMemoryStore(queue=queue)
+        return Reports(
+            storage=storage_of(store),
+            messages=InMemoryMessageReports(store),
+            errors=InMemoryErrorGroups(store),
+            statistics=InMemoryStatisticsSource(store),
+            backlog=InMemoryBacklog(store, queue),
+            entities=InMemoryEntityReports(store),
+        )
 
 
 class TestInMemoryTenantDirectory(TenantDirectorySuite):

@@ -89,6 +89,21 @@ _PLANTED = Path(__file__).with_name("planted_bugs.py")
         ),
         ("TestOutlivesItsTime", {"test_one_whose_time_was_up_gives_back_nothing_of_its_successor"}),
         ("TestAcknowledgesAtOnce", {"test_what_is_rolled_back_is_neither_sent_nor_acknowledged"}),
+        (
+            "TestSeesNoFailure",
+            {
+                "test_messages_are_counted_by_the_state_that_they_are_in",
+                "test_a_function_whose_messages_all_failed_has_no_share_of_success",
+            },
+        ),
+        (
+            "TestNeverComesBack",
+            {
+                "test_what_happens_again_after_it_was_resolved_is_regressed_until_it_is_resolved_again",
+                "test_it_can_be_resolved_for_one_tenant_and_is_open_for_all_as_long_as_for_one",
+            },
+        ),
+        ("TestShowsEverybodysMessages", {"test_messages_are_listed_newest_first_and_filtered"}),
         ("TestFollowsNames", {"test_no_name_leads_out_of_the_tenants_folder"}),
     ],
 )

@@ -101,9 +101,10 @@ class Call:
 
     @property
     def waited(self) -> timedelta | None:
-        """How long the message was in its queue before; None if the platform does not tell."""
-        since = self.incoming.delivery.enqueued_at
-        return None if since is None else max(self.started_at - since, _NO_TIME)
+        """How long the message had been in its queue when the call began, if the platform tells."""
+        enqueued_at = self.incoming.delivery.enqueued_at
+        # Clocks of two machines differ, and nothing is handed out before it is sent.
+        return None if enqueued_at is None else max(self.started_at - enqueued_at, _NO_TIME)
 
     @property
     def succeeded_with(self) -> ProcessingResult:
@@ -139,7 +140,7 @@ class Call:
     def fail(self, error: BaseException) -> None:
         """End the call with a problem."""
         self.result = None
-        self.problem = Problem.of(error, function=self.function.name)
+        self.problem = Problem.of(error, function=self.function.name, operation=self.operation)
         self.stack = stack_of(error)
 
     def check_payload(self) -> None:
@@ -160,7 +161,7 @@ class Call:
                 f"{type(result).__name__}; return a ProcessingResult"
             )
         if not result.success:
-            self.problem = Problem.of_result(result, function=self.function.name)
+            self.problem = Problem.of_result(result, function=self.function.name, operation=self.operation)
         elif result.output_messages and not result.output_handlers:
             raise PermanentError(
                 f"function {self.function.name!r} made {len(result.output_messages)} output messages and named no "

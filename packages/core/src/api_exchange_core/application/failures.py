@@ -316,6 +316,9 @@ def _journal_entry(call: Call, problem: Problem, decision: Decision, now: dateti
         finished_at=now,
         fingerprint=problem.fingerprint,
         fence=call.incoming.fence,
+        operation=call.operation,
+        waited=call.waited,
+        took=call.took,
     )
 
 
@@ -328,4 +331,6 @@ def _error_entry(call: Call, problem: Problem, now: datetime) -> ErrorEntry:
         problem=problem,
         stack=call.stack,
         occurred_at=now,
+        operation=call.operation,
+        queue=call.incoming.delivery.queue,
     )

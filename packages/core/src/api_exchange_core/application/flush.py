@@ -119,6 +119,9 @@ class Flush:
             started_at=call.started_at,
             finished_at=self.clock.now(),
             fence=call.incoming.fence,
+            operation=call.operation,
+            waited=call.waited,
+            took=call.took,
         )
 
     def _persist(self, store: EntityStore, calls: Sequence[Call], *, lock: bool) -> list[list[Persisted]]:

@@ -40,9 +40,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 def command_line() -> typer.Typer:
     """The Typer app with all commands."""
-    app = typer.Typer(
-        add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
-    )
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.callback()(_options)
     for module in iter_modules(commands.__path__, f"{commands.__name__}."):
         app.add_typer(import_module(module.name).app)

@@ -29,3 +29,6 @@ DatabaseUrl = Annotated[
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.", show_default=False)]
 """How a command answers; for `show`."""
+
+Tenant = Annotated[str | None, typer.Option(help="Of this tenant only; else of all.", show_default=False)]
+"""Whose; for `domain.names.tenant_id`."""

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from pydantic_core import to_json
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -58,17 +59,47 @@ def listing(items: Sequence[Item], columns: Sequence[Column[Item]], *, json: boo
     elif not items:
         print(none)
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(
-                column.title,
-                justify="right" if column.right else "left",
-                no_wrap=column.whole,
-                overflow="fold",
-            )
-        for item in items:
-            table.add_row(*(_text(column.cell(item)) for column in columns))
-        _console().print(table)
+        _console().print(table(items, columns))
+
+
+def table(items: Sequence[Item], columns: Sequence[Column[Item]]) -> Table:
+    """The table that `listing` shows, as a part of something larger."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=column.whole,
+            overflow="fold",
+        )
+    for item in items:
+        made.add_row(*(_text(column.cell(item)) for column in columns))
+    return made
+
+
+def drawing(item: object, drawn: RenderableType, *, json: bool) -> None:
+    """Answer with something that is neither a table nor a list of facts.
+
+    Args:
+        item: a dataclass, model or mapping, or a list of them, for programs.
+        drawn: what people see of it.
+        json: for programs.
+    """
+    if json:
+        print(_json(item))
+    else:
+        _console().print(drawn)
+
+
+def redrawn(draw: Callable[[], RenderableType], *, every: timedelta, sleep: Callable[[float], None]) -> None:
+    """Show what *draw* makes, again and again in the same place, until Ctrl-C."""
+    with Live(draw(), console=_console(), auto_refresh=False, screen=_console().is_terminal) as live:
+        try:
+            while True:
+                sleep(every.total_seconds())
+                live.update(draw(), refresh=True)
+        except KeyboardInterrupt:
+            return
 
 
 def facts(item: object, lines: Sequence[tuple[str, str | Text]], *, json: bool) -> None:
@@ -82,12 +113,12 @@ def facts(item: object, lines: Sequence[tuple[str, str | Text]], *, json: bool) 
     if json:
         print(_json(item))
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    made = Table(box=None, pad_edge=False, show_header=False)
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
     for name, text in lines:
-        table.add_row(name, _text(text))
-    _console().print(table)
+        made.add_row(name, _text(text))
+    _console().print(made)
 
 
 @contextmanager
@@ -119,6 +150,8 @@ def span(length: timedelta | None) -> str:
     """A length of time for people: ``640 ms``, ``12 s``, ``5 min``, ``3 h``, ``9 d``."""
     if length is None:
         return "-"
+    if timedelta(0) < length < timedelta(milliseconds=1):
+        return "<1 ms"
     if length < timedelta(seconds=10):
         return f"{length / timedelta(milliseconds=1):,.0f} ms"
     if length < _MANY_SECONDS:

@@ -13,14 +13,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.sql.backlog import SqlBacklog
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.entity_reports import SqlEntityReports
 from api_exchange_core.adapters.sql.eraser import SqlEraser
+from api_exchange_core.adapters.sql.error_groups import SqlErrorGroups
 from api_exchange_core.adapters.sql.leases import SqlLeases
+from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
+from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
@@ -108,6 +113,11 @@ class LocalStore(containers.DeclarativeContainer):
         sleeper=sleeper,
         files=files,
         eraser=eraser,
+        messages=providers.Singleton(SqlMessageReports, engine),
+        errors=providers.Singleton(SqlErrorGroups, engine),
+        statistics=providers.Singleton(SqlStatisticsSource, engine),
+        backlog=providers.Singleton(SqlBacklog, engine),
+        entities=providers.Singleton(SqlEntityReports, engine),
     )
 
 

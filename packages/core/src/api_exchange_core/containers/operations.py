@@ -6,17 +6,25 @@ from dependency_injector import containers, providers
 
 from api_exchange_core.application.administer_tenants import AddTenants
 from api_exchange_core.application.dead_letter_job import CarryOutDeadLetterJob
+from api_exchange_core.application.entity_history import EntityHistory
 from api_exchange_core.application.erase import EraseEntity, EraseTenant
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
+from api_exchange_core.application.status_report import StatusReport
+from api_exchange_core.application.trace_request import TraceRequest
+from api_exchange_core.ports.backlog import Backlog
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.dead_letter_jobs import DeadLetterJobs
 from api_exchange_core.ports.dead_letters import DeadLetters
+from api_exchange_core.ports.entity_reports import EntityReports
 from api_exchange_core.ports.erasure import Eraser
+from api_exchange_core.ports.error_groups import ErrorGroups
 from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.message_reports import MessageReports
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.queue_inspector import QueueInspector
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.sleeper import Sleeper
+from api_exchange_core.ports.statistics import StatisticsSource
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
@@ -43,3 +51,12 @@ class Operations(containers.DeclarativeContainer):
     add_tenants = providers.Singleton(AddTenants, tenants, clock)
     erase_tenant = providers.Singleton(EraseTenant, tenants, eraser, files, clock, randomness, sleeper)
     erase_entity = providers.Singleton(EraseEntity, eraser, clock, randomness)
+    messages: providers.Dependency[MessageReports] = providers.Dependency()
+    errors: providers.Dependency[ErrorGroups] = providers.Dependency()
+    statistics: providers.Dependency[StatisticsSource] = providers.Dependency()
+    backlog: providers.Dependency[Backlog] = providers.Dependency()
+    entities: providers.Dependency[EntityReports] = providers.Dependency()
+
+    trace = providers.Singleton(TraceRequest, messages, entities)
+    status = providers.Singleton(StatusReport, clock, statistics, backlog, errors)
+    entity_history = providers.Singleton(EntityHistory, entities)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,6 +17,7 @@ from api_exchange_core.domain.errors import (
     is_wait,
     wait,
 )
+from api_exchange_core.domain.fingerprint import fingerprint_of, fingerprint_of_result
 from api_exchange_core.domain.payload_model import invalid_payload
 from api_exchange_core.domain.redaction import redacted
 from api_exchange_core.domain.result import ProcessingResult
@@ -62,12 +62,12 @@ class Problem:
         return not self.permanent and self.defer is None
 
     @classmethod
-    def of(cls, error: BaseException, *, function: str) -> Problem:
-        """What *error* says, raised in *function*."""
+    def of(cls, error: BaseException, *, function: str, operation: str | None = None) -> Problem:
+        """What *error* says, raised in *operation* of *function*."""
         return cls(
             code=_shortened(type(error).__name__, MAX_CODE),
             reason=_told(_text(error)),
-            fingerprint=_fingerprint(function, *_origin(error)),
+            fingerprint=fingerprint_of(error, function=function, operation=operation),
             permanent=isinstance(error, PermanentError),
             retry_after=_wait_of(error, "retry_after") if isinstance(error, RetryableError) else None,
             defer=_wait_of(error, "delay") if isinstance(error, DeferError) else None,
@@ -76,11 +76,12 @@ class Problem:
     @classmethod
     def named(cls, code: str, reason: str, *, function: str, permanent: bool = False) -> Problem:
         """A problem that the framework found itself."""
-        return cls(code=code, reason=reason, fingerprint=_fingerprint(function, code), permanent=permanent)
+        fingerprint = fingerprint_of_result(code=code, reason=reason, function=function, operation=None)
+        return cls(code=code, reason=reason, fingerprint=fingerprint, permanent=permanent)
 
     @classmethod
-    def of_result(cls, result: ProcessingResult, *, function: str) -> Problem:
-        """What a result that is no success says.
+    def of_result(cls, result: ProcessingResult, *, function: str, operation: str | None = None) -> Problem:
+        """What a result of *operation* says that is no success.
 
         Raises:
             ValueError: its `retry_after` cannot be waited.
@@ -89,7 +90,9 @@ class Problem:
         return cls(
             code=_shortened(code, MAX_CODE),
             reason=_told(result.error if result.error is not None else ""),
-            fingerprint=_fingerprint(function, code),
+            fingerprint=fingerprint_of_result(
+                code=result.code, reason=result.error, function=function, operation=operation
+            ),
             permanent=not result.can_retry,
             retry_after=None if result.retry_after is None else wait(result.retry_after, "retry_after"),
         )
@@ -173,26 +176,6 @@ def _wait_of(error: TransientError, name: str) -> timedelta | None:
     """The wait that *error* asks for; None if a subclass has not set it, or to what cannot be waited."""
     asked = getattr(error, name, None)
     return asked if is_wait(asked) else None
-
-
-def _origin(error: BaseException) -> Iterator[str]:
-    """The classes of the error and its causes, each with the function that raised it."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield type(current).__qualname__
-        frame = current.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        if frame is not None:
-            code = frame.tb_frame.f_code
-            yield f"{frame.tb_frame.f_globals.get('__name__', '')}.{code.co_qualname}"
-        current = current.__cause__ or current.__context__
-
-
-def _fingerprint(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _told(text: str) -> str:

@@ -9,12 +9,24 @@ from datetime import datetime
 from typing import Protocol
 
 from api_exchange_core.domain.failure import Problem
-from api_exchange_core.domain.names import FunctionName, MessageId
+from api_exchange_core.domain.names import FunctionName, MessageId, QueueName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEntry:
-    """One failed attempt. The stack names files and lines, and holds no values."""
+    """One failed attempt. The stack names files and lines, and holds no values.
+
+    Args:
+        function: which failed.
+        message_id: on what.
+        correlation_id: of the request.
+        attempt: which, counting from 1.
+        problem: why.
+        stack: the innermost frames.
+        occurred_at: when.
+        operation: name of the processor's step.
+        queue: where the message came from, and has gone back to or died beside.
+    """
 
     function: FunctionName
     message_id: MessageId
@@ -23,6 +35,8 @@ class ErrorEntry:
     problem: Problem
     stack: str
     occurred_at: datetime
+    operation: str | None = None
+    queue: QueueName | None = None
 
 
 class ErrorLog(Protocol):
@@ -30,7 +44,11 @@ class ErrorLog(Protocol):
 
     @abstractmethod
     def add(self, entries: Sequence[ErrorEntry]) -> None:
-        """Record *entries*."""
+        """Record *entries*, and count them in the groups of their fingerprints (see `ErrorGroups`).
+
+        Deferrals are recorded and not counted: nothing has failed. Of a group that is resolved, an attempt that
+        fails later makes it regressed. However many write at once, no count is lost.
+        """
 
     @abstractmethod
     def of_message(self, message_id: MessageId) -> Sequence[ErrorEntry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -32,8 +32,21 @@ class JournalEntry:
     """What became of one message in one function.
 
     Args:
+        function: which.
+        message_id: which.
+        state: what became of it.
+        attempts: how many it took.
+        correlation_id: of the request that it is part of.
+        causation_id: of the message that it is a child of.
+        entity_id: of the entity that it is about.
+        started_at: when the last attempt began.
+        finished_at: when that was recorded.
+        fingerprint: of its last failure.
         fence: number of the claim that this was written under; 0 without one. It only grows.
         leased_until: when the claim of a running message runs out.
+        operation: name of the processor's step.
+        waited: how long it had been in the queue when the last attempt began, if the platform tells.
+        took: how long the processor ran.
     """
 
     function: FunctionName
@@ -48,6 +61,9 @@ class JournalEntry:
     fingerprint: str | None = None
     fence: int = 0
     leased_until: datetime | None = None
+    operation: str | None = None
+    waited: timedelta | None = None
+    took: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

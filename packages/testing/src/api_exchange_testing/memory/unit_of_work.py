@@ -18,7 +18,7 @@ from api_exchange_core.ports.journal import Journal
 from api_exchange_core.ports.outbox import Outbox
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from api_exchange_testing.memory.entity_store import EntityRows, InMemoryEntityStore
-from api_exchange_testing.memory.error_log import ErrorRows, InMemoryErrorLog
+from api_exchange_testing.memory.error_log import ErrorRows, GroupRows, InMemoryErrorLog
 from api_exchange_testing.memory.journal import InMemoryJournal, JournalRows
 from api_exchange_testing.memory.outbox import InMemoryOutbox, InMemoryOutboxRelaySource, OutboxRows
 from api_exchange_testing.memory.queue import InMemoryQueue
@@ -31,6 +31,7 @@ class _TenantRows:
     entities: EntityRows = field(default_factory=EntityRows)
     journal: JournalRows = field(default_factory=dict)
     errors: ErrorRows = field(default_factory=list)
+    groups: GroupRows = field(default_factory=dict)
 
 
 class InMemoryStore:
@@ -66,6 +67,12 @@ class InMemoryStore:
         with self.changed:
             return self._tenants[tenant_id]
 
+    def by_tenant(self, tenant_id: TenantId | None) -> dict[TenantId, _TenantRows]:
+        """The rows of one tenant or of all, to be read while `changed` is held."""
+        if tenant_id is not None:
+            return {tenant_id: self.of(tenant_id)}
+        return dict(sorted(self._tenants.items()))
+
 
 class InMemoryUnitOfWork(UnitOfWork):
     """One transaction: what it reads is committed or its own, and what it writes is staged until `commit`."""
@@ -75,7 +82,7 @@ class InMemoryUnitOfWork(UnitOfWork):
         self._store = store
         self._entities = InMemoryEntityStore(rows.entities, tenant_id, store.changed)
         self._journal = InMemoryJournal(rows.journal, store.changed)
-        self._errors = InMemoryErrorLog(rows.errors, store.changed)
+        self._errors = InMemoryErrorLog(rows.errors, rows.groups, tenant_id, store.changed)
         self._outbox = InMemoryOutbox(store.outbox, store.changed, queues_here=store.queue is not None)
         self._acknowledged: list[Delivery] = []
         self._ended = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql.look_up import LookUp
@@ -14,7 +14,7 @@ from api_exchange_core.adapters.sql.schema import entities, entity_versions
 from api_exchange_core.adapters.sql.transaction import Transaction
 from api_exchange_core.domain.entity import EntityHead, EntityKey, EntityVersion
 from api_exchange_core.domain.errors import LostRaceError, PermanentError, TenantError
-from api_exchange_core.domain.names import EntityId
+from api_exchange_core.domain.names import EntityId, TenantId
 from api_exchange_core.domain.versioning import HeadWrite
 from api_exchange_core.ports.entity_store import EntityStore, SuspectedDuplicate
 
@@ -66,10 +66,9 @@ class SqlEntityStore(EntityStore):
 
     @override
     def heads(self, ids: Sequence[EntityId], *, lock: bool = False) -> Mapping[EntityId, EntityHead]:
-        look_up = _HEADS_LOCKED if lock else _HEADS
         with self._transaction.writing() if lock else self._transaction.reading() as connection:
-            rows = look_up.run(connection, ids, tenant_id=self._transaction.tenant_id)
-        return {row.id: self._head(row) for row in rows}
+            heads = look_up_heads(connection, ids, tenant_id=self._transaction.tenant_id, lock=lock)
+        return {head.id: head for head in heads}
 
     @override
     def write(self, heads: Sequence[HeadWrite], versions: Sequence[EntityVersion]) -> None:
@@ -148,17 +147,6 @@ class SqlEntityStore(EntityStore):
             for row in rows
         ]
 
-    def _head(self, row: Row[*tuple[Any, ...]]) -> EntityHead:
-        id_, canonical_type, source, external_id, version, content_hash, source_version, updated_at = row
-        return EntityHead(
-            key=EntityKey(self._transaction.tenant_id, canonical_type, source, external_id),
-            id=id_,
-            version=version,
-            content_hash=content_hash,
-            source_version=source_version,
-            updated_at=updated_at,
-        )
-
     def _new_row(self, head: EntityHead) -> dict[str, object]:
         key = head.key
         if key.tenant_id != self._transaction.tenant_id:
@@ -194,6 +182,26 @@ class SqlEntityStore(EntityStore):
             "operation": version.operation,
             "created_at": version.created_at,
         }
+
+
+def look_up_heads(
+    connection: Connection, ids: Sequence[str], *, tenant_id: TenantId, lock: bool = False
+) -> Sequence[EntityHead]:
+    """The heads of those of a tenant's entities that exist."""
+    rows = (_HEADS_LOCKED if lock else _HEADS).run(connection, ids, tenant_id=tenant_id)
+    return [_head(row, tenant_id) for row in rows]
+
+
+def _head(row: Row[*tuple[Any, ...]], tenant_id: TenantId) -> EntityHead:
+    id_, canonical_type, source, external_id, version, content_hash, source_version, updated_at = row
+    return EntityHead(
+        key=EntityKey(tenant_id, canonical_type, source, external_id),
+        id=id_,
+        version=version,
+        content_hash=content_hash,
+        source_version=source_version,
+        updated_at=updated_at,
+    )
 
 
 def _expect(wanted: int, written: int, what: str) -> None:

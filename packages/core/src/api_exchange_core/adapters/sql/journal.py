@@ -110,7 +110,7 @@ class SqlJournal(Journal):
             .limit(limit)
         )
         with self._transaction.reading() as connection:
-            return [_entry(row) for row in connection.execute(wanted).mappings()]
+            return [JournalEntry(**fields_of(row)) for row in connection.execute(wanted).mappings()]
 
     @override
     def release(self, function: FunctionName, message_ids: Collection[MessageId]) -> frozenset[MessageId]:
@@ -132,7 +132,8 @@ class SqlJournal(Journal):
             .order_by(journal.c.started_at, journal.c.finished_at, journal.c.function, journal.c.message_id)
         )
         with self._transaction.reading() as connection:
-            return [_entry(row) for row in connection.execute(wanted).mappings()]
+            rows = connection.execute(wanted).mappings().all()
+        return [JournalEntry(**fields_of(row)) for row in rows]
 
     def _record(self, entries: Sequence[JournalEntry]) -> frozenset[MessageId]:
         if not entries:
@@ -176,11 +177,13 @@ class SqlJournal(Journal):
             "fingerprint": entry.fingerprint,
             "fence": entry.fence,
             "leased_until": entry.leased_until,
+            "operation": entry.operation,
+            "waited": entry.waited,
+            "took": entry.took,
         }
 
 
-def _entry(row: RowMapping) -> JournalEntry:
-    return JournalEntry(
-        **{name: value for name, value in row.items() if name not in ("tenant_id", "state")},
-        state=ProcessingState(row["state"]),
-    )
+def fields_of(row: RowMapping) -> dict[str, Any]:
+    """The fields of the `JournalEntry` that *row* of the table is."""
+    fields = {name: value for name, value in row.items() if name != "tenant_id"}
+    return fields | {"state": ProcessingState(row["state"])}

@@ -12,7 +12,7 @@ by one piece of code, and a key to ``tenants`` would make every insert lock its 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -31,6 +31,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from api_exchange_core.adapters.sql.time_types import Duration, UtcDateTime
@@ -54,6 +55,9 @@ _FUNCTION = String(MAX_QUEUE_NAME)
 _QUEUE = String(MAX_QUEUE_NAME + len(DEAD_LETTER_SUFFIX))
 _ENTITY = String(36)  # a UUID as text
 _KNOWN_STATES = ", ".join(f"'{state}'" for state in ProcessingState)
+
+FAILED: Final = text("state IN ('dead', 'retrying')")
+"""What of the journal has an index of its own, which a message that succeeds at once never touches."""
 
 
 def _serial() -> Column[Any]:
@@ -135,9 +139,22 @@ journal = Table(
     Column("fingerprint", Text),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("leased_until", UtcDateTime),
+    Column("operation", _IDENTIFIER),
+    Column("waited", Duration),  # spans and not times: numbers on both databases, for percentiles
+    Column("took", Duration),
     PrimaryKeyConstraint("tenant_id", "function", "message_id"),
     Index(None, "tenant_id", "correlation_id"),
+    Index(None, "finished_at"),  # what happened lately, across tenants; grows at its end
     CheckConstraint(f"state IN ({_KNOWN_STATES})", name="state"),
+)
+Index("ix_journal_failed", journal.c.finished_at, postgresql_where=FAILED, sqlite_where=FAILED)
+# Not of all messages: ids of entities are random, and an index of them costs a flush a fifth of its time.
+Index(
+    "ix_journal_failed_entity",
+    journal.c.tenant_id,
+    journal.c.entity_id,
+    postgresql_where=FAILED,
+    sqlite_where=FAILED,
 )
 
 outbox = Table(
@@ -214,7 +231,33 @@ errors = Table(
     Column("defer", Duration),
     Column("stack", Text, nullable=False),
     Column("occurred_at", UtcDateTime, nullable=False),
+    Column("operation", _IDENTIFIER),
+    Column("queue", _QUEUE),
     Index(None, "tenant_id", "message_id", "id"),
+    Index(None, "occurred_at"),
+)
+
+error_groups = Table(
+    "error_groups",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("function", _FUNCTION, nullable=False),
+    Column("operation", _IDENTIFIER),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # this and the next two are the newest attempt's
+    Column("stack", Text, nullable=False),
+    Column("message_id", _IDENTIFIER, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("resolved_at", UtcDateTime),
+    Column("resolved_by", Text),
+    PrimaryKeyConstraint("tenant_id", "fingerprint"),
+    Index(None, "fingerprint"),  # a failure of all tenants
+    Index(None, "last_seen"),
+    CheckConstraint("state IN ('open', 'resolved', 'regressed')", name="state"),
 )
 
 chore_leases = Table(

@@ -1,0 +1,70 @@
+"""What waits in the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Engine, func, literal, select
+from typing_extensions import override
+
+from api_exchange_core.adapters.sql.engine import reading
+from api_exchange_core.adapters.sql.schema import outbox, queue
+from api_exchange_core.ports.backlog import Backlog, Waiting, WaitingMessages
+
+MOST: Final = 100_000
+"""Largest number that is counted to: beyond it nobody cares, and counting takes its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqlBacklog(Backlog):
+    """Counts the queues' and the outbox's due rows.
+
+    Args:
+        engine: of the database.
+    """
+
+    engine: Engine
+
+    @override
+    def messages(self, *, now: datetime) -> Sequence[WaitingMessages]:
+        names = _names()
+        due = (queue.c.queue == names.c.name, queue.c.visible_at <= now)
+        some = select(literal(1)).where(*due).limit(MOST).correlate(names).subquery()
+        asked = (
+            select(
+                names.c.name,
+                select(func.min(queue.c.visible_at)).where(*due).scalar_subquery().label("since"),
+                select(func.count()).select_from(some).correlate(names).scalar_subquery().label("number"),
+            )
+            .where(names.c.name.is_not(None))
+            .order_by(names.c.name)
+        )
+        with reading(self.engine) as connection:
+            rows = connection.execute(asked).all()
+        return [
+            WaitingMessages(queue=row.name, count=row.number, since=row.since)
+            for row in rows
+            if row.number > 0
+        ]
+
+    @override
+    def effects(self, *, now: datetime) -> Waiting | None:
+        due = select(outbox.c.due_at).where(outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(MOST)
+        waiting = due.subquery()
+        with reading(self.engine) as connection:
+            row = connection.execute(
+                select(func.count().label("number"), func.min(waiting.c.due_at).label("since")).select_from(
+                    waiting
+                )
+            ).one()
+        return None if row.number == 0 else Waiting(count=row.number, since=row.since)
+
+
+def _names() -> Any:
+    """The names of the queues that have messages, one lookup a name. The row of None ends it."""
+    first = select(func.min(queue.c.queue).label("name")).cte("names", recursive=True)
+    following = select(func.min(queue.c.queue)).where(queue.c.queue > first.c.name).scalar_subquery()
+    return first.union_all(select(following).where(first.c.name.is_not(None)))
