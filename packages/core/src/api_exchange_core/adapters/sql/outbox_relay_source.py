@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Engine, Integer, and_, bindparam, delete, exists, func, literal, or_, select, update
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading, writing, writing_once
+from api_exchange_core.adapters.sql.across_tenants import reading, writing, writing_once
 from api_exchange_core.adapters.sql.many_rows import ForEachRow
 from api_exchange_core.adapters.sql.outbox import effect_of
 from api_exchange_core.adapters.sql.schema import outbox

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Integer, Text, bindparam, exists, func, literal, null, or_, select, update
+from sqlalchemy import Engine, Integer, Row, Text, bindparam, exists, func, literal, null, or_, select, update
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql import queue_rows
-from api_exchange_core.adapters.sql.engine import reading, writing, writing_once
+from api_exchange_core.adapters.sql.across_tenants import reading, writing, writing_once
 from api_exchange_core.adapters.sql.many_rows import ForEachRow
 from api_exchange_core.adapters.sql.queue_rows import Receipt
 from api_exchange_core.adapters.sql.schema import queue
@@ -59,7 +59,7 @@ _HAND_OUT = (
         visible_at=bindparam("until"),
         receipt=bindparam("token", type_=Text),
     )
-    .returning(queue.c.id, queue.c.body, queue.c.receive_count, queue.c.enqueued_at)
+    .returning(queue.c.id, queue.c.body, queue.c.receive_count, queue.c.enqueued_at, queue.c.tenant_id)
 )
 
 _POSTPONE = ForEachRow(
@@ -142,7 +142,7 @@ class SqlQueue(MessagePublisher, MessageConsumer, QueueInspector):
         with writing_once(self.engine) as connection:
             rows = connection.execute(_HAND_OUT, parameters).all()
         return [
-            Delivery(queue, row.body, str(Receipt(row.id, token)), row.receive_count, row.enqueued_at)
+            Delivery(queue, row.body, str(_receipt(row, token)), row.receive_count, row.enqueued_at)
             for row in sorted(rows, key=lambda row: row.id)
         ]
 
@@ -180,6 +180,10 @@ class SqlQueue(MessagePublisher, MessageConsumer, QueueInspector):
     def _any_visible(self, queue: QueueName, now: datetime) -> bool:
         with reading(self.engine) as connection:
             return connection.execute(_ANY_VISIBLE, {"queue_name": queue, "now": now}).first() is not None
+
+
+def _receipt(row: Row[Any], token: str) -> Receipt:
+    return Receipt(row.id, token, of_tenant=row.tenant_id is not None)
 
 
 def _postponed(delivery: Delivery, disposition: Retry | Defer, now: datetime) -> dict[str, Any]:

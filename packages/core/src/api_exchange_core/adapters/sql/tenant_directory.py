@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Engine, bindparam, select, update
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading, writing, writing_once
+from api_exchange_core.adapters.sql.across_tenants import reading, writing, writing_once
 from api_exchange_core.adapters.sql.many_rows import InsertRows
 from api_exchange_core.adapters.sql.schema import api_keys, tenants
 from api_exchange_core.domain.errors import TenantError
