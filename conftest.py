@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
 
 from api_exchange_core.adapters.sql.roles import set_up
+from api_exchange_testing.pgbouncer import PgBouncer, PgBouncerUnavailableError
 from api_exchange_testing.postgres import PostgresServer, PostgresUnavailableError
 
 pytest_plugins = ["pytester"]
@@ -58,6 +60,23 @@ def production_urls(postgres_server: PostgresServer) -> Iterator[Mapping[str, st
         }
         postgres_server.drop_database(admin)
         administrator.execute(f"DROP ROLE {names['owner']}, {names['login']}".encode())
+
+
+@pytest.fixture
+def pooled_url(postgres_server: PostgresServer, production_urls: Mapping[str, str]) -> Iterator[str]:
+    """The runtime's URL through PgBouncer in transaction mode, which has two connections to the database.
+
+    Where there is no PgBouncer, tests skip on a laptop and fail in CI.
+    """
+    runtime = production_urls["runtime"]
+    try:
+        pooler = PgBouncer.start(postgres_server, users=[urlsplit(runtime).username or ""], pool_size=2)
+    except PgBouncerUnavailableError as absent:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PgBouncer here: {absent}")
+    with pooler:
+        yield pooler.url(runtime)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
