@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
+import psycopg
 import pytest
 
+from api_exchange_core.adapters.sql.roles import set_up
+from api_exchange_testing.pgbouncer import PgBouncer, PgBouncerUnavailableError
 from api_exchange_testing.postgres import PostgresServer, PostgresUnavailableError
 
 pytest_plugins = ["pytester"]
@@ -32,6 +37,46 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def production_urls(postgres_server: PostgresServer) -> Iterator[Mapping[str, str]]:
+    """The URLs of an empty PostgreSQL database that is set up for production, by login: admin, owner, runtime.
+
+    The owner may not make roles; the runtime is what functions connect as.
+    """
+    number = uuid4().hex
+    names = {"database": f"test_{number}", "owner": f"owner_{number}", "login": f"login_{number}"}
+    admin = postgres_server.url(names["database"])
+    with psycopg.connect(
+        postgres_server.url("postgres").replace("+psycopg", ""), autocommit=True
+    ) as administrator:
+        for statement in set_up(**names):
+            administrator.execute(statement.encode())
+        yield {
+            "admin": admin,
+            "owner": admin.replace("//postgres@", f"//{names['owner']}@"),
+            "runtime": admin.replace("//postgres@", f"//{names['login']}@"),
+        }
+        postgres_server.drop_database(admin)
+        administrator.execute(f"DROP ROLE {names['owner']}, {names['login']}".encode())
+
+
+@pytest.fixture
+def pooled_url(postgres_server: PostgresServer, production_urls: Mapping[str, str]) -> Iterator[str]:
+    """The runtime's URL through PgBouncer in transaction mode, which has two connections to the database.
+
+    Where there is no PgBouncer, tests skip on a laptop and fail in CI.
+    """
+    runtime = production_urls["runtime"]
+    try:
+        pooler = PgBouncer.start(postgres_server, users=[urlsplit(runtime).username or ""], pool_size=2)
+    except PgBouncerUnavailableError as absent:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PgBouncer here: {absent}")
+    with pooler:
+        yield pooler.url(runtime)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

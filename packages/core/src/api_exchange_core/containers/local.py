@@ -207,13 +207,18 @@ def prepared_container(
 
     Raises:
         TransientError: the database could not be reached.
-        DeclarationError: its URL is none that the framework takes.
+        DeclarationError: its URL is none that the framework takes, or its schema is of another release and this
+            login may not migrate it.
     """
     container = local_container(exchange, settings, observer=observer, page=page)
     engine = container.engine()
-    if not migrate.is_current(engine):
-        migrate.upgrade(engine)
-    container.tenants().add(exchange.tenants, now=container.clock().now())
+    try:
+        if not migrate.is_current(engine):
+            migrate.upgrade(engine)
+        container.tenants().add(exchange.tenants, now=container.clock().now())
+    except BaseException:
+        engine.dispose()  # which the caller never gets hold of
+        raise
     return container
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, func, literal, select
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading
+from api_exchange_core.adapters.sql.across_tenants import reading
 from api_exchange_core.adapters.sql.schema import outbox, queue
 from api_exchange_core.ports.backlog import Backlog, Waiting, WaitingMessages
 

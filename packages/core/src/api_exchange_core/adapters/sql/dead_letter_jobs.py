@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading, writing, writing_once
+from api_exchange_core.adapters.sql.across_tenants import reading, writing, writing_once
 from api_exchange_core.adapters.sql.many_rows import ForEachRow, InsertRows
 from api_exchange_core.adapters.sql.schema import dead_letter_job_items as items
 from api_exchange_core.adapters.sql.schema import dead_letter_jobs as jobs

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, selec
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql import queue_rows
-from api_exchange_core.adapters.sql.engine import reading, writing
+from api_exchange_core.adapters.sql.across_tenants import reading, writing
 from api_exchange_core.adapters.sql.schema import queue
 from api_exchange_core.domain.dead_letter import LetterId, StoredLetter, revived
 from api_exchange_core.domain.names import DEAD_LETTER_SUFFIX, QueueName, dead_letter_queue

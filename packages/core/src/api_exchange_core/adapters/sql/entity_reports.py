@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, RowMapping, select
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading
+from api_exchange_core.adapters.sql.across_tenants import reading
 from api_exchange_core.adapters.sql.entity_store import look_up_heads
 from api_exchange_core.adapters.sql.id_search import ID, kinds_of_entities, tenants_with
 from api_exchange_core.adapters.sql.schema import entities, entity_versions

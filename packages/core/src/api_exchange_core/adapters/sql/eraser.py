@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, func, i
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql import schema
-from api_exchange_core.adapters.sql.engine import reading, writing
+from api_exchange_core.adapters.sql.across_tenants import reading, writing
 from api_exchange_core.adapters.sql.messages_about import messages_about
 from api_exchange_core.adapters.sql.row_address import LIMIT, is_one_of
 from api_exchange_core.domain.entity import EntityKey

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Engine, Row, func, select, update
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading, writing
+from api_exchange_core.adapters.sql.across_tenants import reading, writing
 from api_exchange_core.adapters.sql.schema import error_groups
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.error_groups import ErrorGroup, ErrorGroups, GroupState

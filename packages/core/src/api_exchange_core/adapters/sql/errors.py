@@ -14,6 +14,8 @@ from api_exchange_core.domain.errors import ExchangeError, LostRaceError, Perman
 _RACES: Final = frozenset({"40001", "40P01", "23505"})  # serialization failure, deadlock, unique violation
 _PERMANENT_CLASSES: Final = ("22", "23")  # data exception, integrity constraint violation
 _NO_TABLE: Final = "42P01"
+_DENIED: Final = "42501"  # insufficient privilege; a row that a policy does not let in, too
+_INVALID_PARAMETER: Final = "22023"  # of SET ROLE: there is no such role
 
 # SQLite, "Result and Error Codes".
 _SQLITE_RACES: Final = frozenset(
@@ -49,6 +51,11 @@ def is_missing_table(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == _NO_TABLE or "no such table" in str(error.orig)
 
 
+def is_denied(error: DBAPIError) -> bool:
+    """Whether the database's role may not do what it was asked for."""
+    return getattr(error.orig, "sqlstate", None) == _DENIED
+
+
 def _translation(error: SQLAlchemyError) -> ExchangeError:
     if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
         return PermanentError(f"a value cannot be stored: {error.orig}")
@@ -82,6 +89,13 @@ def _postgres_translation(state: str | None, error: DBAPIError) -> ExchangeError
         )
     if is_missing_table(error):
         return _not_migrated(state)
+    if state == _INVALID_PARAMETER and 'role "api_exchange_' in str(error.orig):
+        return _not_migrated(state)
+    if is_denied(error):
+        return TransientError(
+            f"PostgreSQL: {kind} ({state}): this login lacks a right, or a row was to be written for another tenant; "
+            "`api-exchange db doctor` says which rights are wrong"
+        )
     said = f"PostgreSQL: {kind} ({state}){_constraint(error)}"
     if state in _RACES:
         return LostRaceError(f"another writer was first; {said}")
@@ -90,7 +104,7 @@ def _postgres_translation(state: str | None, error: DBAPIError) -> ExchangeError
 
 def _not_migrated(code: str) -> TransientError:
     return TransientError(
-        f"a table is missing ({code}): the database has not been migrated, or not to this release; "
+        f"a table or a role is missing ({code}): the database has not been migrated, or not to this release; "
         "`api_exchange_core.adapters.sql.migrate.upgrade(engine)` does it"
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, bindparam, func, null, or_, select, update
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading, writing_once
+from api_exchange_core.adapters.sql.across_tenants import reading, writing_once
 from api_exchange_core.adapters.sql.many_rows import InsertRows
 from api_exchange_core.adapters.sql.schema import chore_leases
 from api_exchange_core.ports.leases import Leases

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from api_exchange_core.adapters.sql import error_log
 from api_exchange_core.adapters.sql import journal as journal_rows
-from api_exchange_core.adapters.sql.engine import reading
+from api_exchange_core.adapters.sql.across_tenants import reading
 from api_exchange_core.adapters.sql.id_search import ID, requests_of_message, tenants_with
 from api_exchange_core.adapters.sql.schema import FAILED, entity_versions, errors, journal
 from api_exchange_core.domain.names import MessageId, TenantId

@@ -16,13 +16,20 @@ from api_exchange_core.domain.errors import DeclarationError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The revision that this release works with. A start compares it with one SELECT, without importing Alembic."""
 
 VERSION_TABLE: Final = "api_exchange_version"
 """Where the revision stands; a name of our own, since the application may use Alembic in the same database."""
 
 _MIGRATING: Final = 0x6170_695F_6D67  # of PostgreSQL's advisory locks; a number of our own
+
+_MAY_MIGRATE: Final = text("""
+    SELECT session_user AS login,
+           coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS makes_tables,
+           coalesce((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
+                     WHERE oid = to_regclass(:version_table)), true) AS owns_tables
+""")
 
 
 def is_current(engine: Engine) -> bool:
@@ -55,7 +62,8 @@ def upgrade(engine: Engine) -> None:
     Any number of processes may start and upgrade at once: one does it, the others wait and find it done.
 
     Raises:
-        DeclarationError: Alembic is not installed, or the database is of a newer release.
+        DeclarationError: Alembic is not installed, the database is of a newer release, or this login may not
+            migrate it.
         TransientError: the database could not be reached.
     """
     try:
@@ -65,6 +73,7 @@ def upgrade(engine: Engine) -> None:
         raise DeclarationError('migrating needs Alembic: pip install "api-exchange-core[local]"') from error
 
     with locked(engine) as connection:
+        _check_may_migrate(connection)
         try:
             command.upgrade(_config(connection), "head")
         except CommandError as error:
@@ -81,6 +90,17 @@ def locked(engine: Engine) -> Iterator[Connection]:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
         yield connection
+
+
+def _check_may_migrate(connection: Connection) -> None:
+    if connection.dialect.name != "postgresql":
+        return
+    allowed = connection.execute(_MAY_MIGRATE, {"version_table": VERSION_TABLE}).one()
+    if not (allowed.makes_tables and allowed.owns_tables):
+        raise DeclarationError(
+            f"the database is not at revision {HEAD!r}, which this release works with, and the login "
+            f"{allowed.login!r} may not migrate it: run `api-exchange db upgrade` as the owner of its tables"
+        )
 
 
 def _config(connection: Connection) -> Config:

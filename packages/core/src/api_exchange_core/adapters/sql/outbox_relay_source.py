@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading, writing, writing_once
+from api_exchange_core.adapters.sql.across_tenants import reading, writing, writing_once
 from api_exchange_core.adapters.sql.many_rows import ForEachRow
 from api_exchange_core.adapters.sql.outbox import effect_of
 from api_exchange_core.adapters.sql.schema import outbox

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
+from api_exchange_core.adapters.sql.scope import enter_scopes
 from api_exchange_core.domain.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def postgres_engine(url: URL, *, direct: bool, **options: Any) -> Engine:
         ) from error
     event.listen(engine, "checkin", _note_use)
     _ping_the_rested(engine)
+    enter_scopes(engine)
     return engine
 
 

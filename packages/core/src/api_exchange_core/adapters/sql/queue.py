@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Integer, Row, Text, func, null, select, update
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql import hand_out, queue_rows
-from api_exchange_core.adapters.sql.engine import reading, writing, writing_once
+from api_exchange_core.adapters.sql.across_tenants import reading, writing, writing_once
 from api_exchange_core.adapters.sql.many_rows import ForEachRow
 from api_exchange_core.adapters.sql.queue_rows import Receipt
 from api_exchange_core.adapters.sql.schema import queue
@@ -108,7 +108,7 @@ class SqlQueue(MessagePublisher, MessageConsumer, QueueInspector):
                 rows += found
                 lanes = self._with_more(queue, shares, found)
         return [
-            Delivery(queue, row.body, str(Receipt(row.id, token)), row.receive_count, row.enqueued_at)
+            Delivery(queue, row.body, str(_receipt(row, token)), row.receive_count, row.enqueued_at)
             for row in sorted(rows, key=lambda row: row.id)
         ]
 
@@ -175,6 +175,10 @@ def _shares(lanes: Sequence[Lane], messages: int) -> dict[Lane, int]:
     each, more = divmod(messages, len(lanes))
     shares = {lane: each + (place < more) for place, lane in enumerate(lanes)}
     return {lane: share for lane, share in shares.items() if share}
+
+
+def _receipt(row: Row[Any], token: str) -> Receipt:
+    return Receipt(row.id, token, of_tenant=row.tenant_id is not None)
 
 
 def _postponed(delivery: Delivery, disposition: Retry | Defer, now: datetime) -> dict[str, Any]:

@@ -23,6 +23,7 @@ ORDERING_KEY: Final = "orderingkey"
 order, and a replay has it again."""
 
 _MOST_DIGITS: Final = 18  # of a number that fits the column for sure
+_OF_NO_TENANT: Final = "?"
 
 _PUT = InsertRows(queue, without=("id", "receipt"))
 _REMOVE = ForEachRow(
@@ -46,21 +47,24 @@ class Receipt:
     Args:
         id: of the row.
         token: written into the row when it was handed out, and never used again.
+        of_tenant: the row names a tenant. One that somebody else put here may not, and then no tenant's transaction
+            sees it, whatever tenant its message names.
     """
 
     id: int
     token: str
+    of_tenant: bool = True
 
     @classmethod
     def of(cls, delivery: Delivery) -> Self:
         """The receipt of *delivery*; one that is none of ours fits no row."""
-        number, _, token = delivery.receipt.partition(":")
+        number, _, token = delivery.receipt.removeprefix(_OF_NO_TENANT).partition(":")
         ours = number.isdecimal() and len(number) <= _MOST_DIGITS
-        return cls(int(number) if ours else 0, token)
+        return cls(int(number) if ours else 0, token, not delivery.receipt.startswith(_OF_NO_TENANT))
 
     @override
     def __str__(self) -> str:
-        return f"{self.id}:{self.token}"
+        return f"{'' if self.of_tenant else _OF_NO_TENANT}{self.id}:{self.token}"
 
 
 def put(connection: Connection, messages: Sequence[Outgoing], *, now: datetime) -> None:

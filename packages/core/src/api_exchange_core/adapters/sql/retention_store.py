@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading, writing
+from api_exchange_core.adapters.sql.across_tenants import reading, writing
 from api_exchange_core.adapters.sql.schema import entities, entity_versions, errors, journal
 from api_exchange_core.domain.retention import Expiry, Kept
 from api_exchange_core.ports.retention import Place, RetentionStore, Step

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, Engine, Row, Select, Subquery, func, or_, select
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading
+from api_exchange_core.adapters.sql.across_tenants import reading
 from api_exchange_core.adapters.sql.schema import errors, journal
 from api_exchange_core.domain.names import FunctionName, TenantId
 from api_exchange_core.ports.journal import ProcessingState

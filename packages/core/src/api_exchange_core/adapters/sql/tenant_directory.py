@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, bindparam, delete, func, select, update
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.engine import reading, writing
+from api_exchange_core.adapters.sql.across_tenants import reading, writing
 from api_exchange_core.adapters.sql.many_rows import InsertRows
 from api_exchange_core.adapters.sql.schema import api_keys, tenants
 from api_exchange_core.domain.errors import TenantError

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 
 from api_exchange_core.adapters.sql.errors import translated
+from api_exchange_core.adapters.sql.scope import Scope
 from api_exchange_core.adapters.sql.sqlite_engine import READ_ONLY
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.names import TenantId
@@ -80,5 +81,5 @@ class Transaction:
     def _begin(self, *, only_reads: bool) -> Connection:
         """Every transaction of a tenant begins here, with its first statement."""
         self._only_reads = only_reads
-        connection = self._engine.connect()
+        connection = Scope.of_tenant(self.tenant_id).on(self._engine.connect())
         return connection.execution_options(**{READ_ONLY: True}) if only_reads else connection

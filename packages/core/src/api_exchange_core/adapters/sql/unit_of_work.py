@@ -15,6 +15,7 @@ from api_exchange_core.adapters.sql.entity_store import SqlEntityStore
 from api_exchange_core.adapters.sql.error_log import SqlErrorLog
 from api_exchange_core.adapters.sql.journal import SqlJournal
 from api_exchange_core.adapters.sql.outbox import SqlOutbox
+from api_exchange_core.adapters.sql.queue_rows import Receipt
 from api_exchange_core.adapters.sql.transaction import Transaction
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.errors import ClaimLostError
@@ -63,20 +64,29 @@ class SqlUnitOfWork(UnitOfWork):
     def acknowledge(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         if not self._queues_here:
             return deliveries
-        if not deliveries:
-            return ()
-        with self._transaction.writing() as connection:
-            removed = queue_rows.remove(connection, deliveries)
-            if removed < len(deliveries):
-                raise ClaimLostError(
-                    f"{len(deliveries) - removed} of {len(deliveries)} deliveries were handed to somebody else, since "
-                    "they were not settled within their visibility timeout"
-                )
-        return ()
+        own, others = _apart(deliveries)
+        if own:
+            with self._transaction.writing() as connection:
+                removed = queue_rows.remove(connection, own)
+                if removed < len(own):
+                    raise ClaimLostError(
+                        f"{len(own) - removed} of {len(own)} deliveries were handed to somebody else, since they were "
+                        "not settled within their visibility timeout; or their rows name another tenant than they do"
+                    )
+        return others
 
     @override
     def commit(self) -> None:
         self._transaction.commit()
+
+
+def _apart(deliveries: Sequence[Delivery]) -> tuple[Sequence[Delivery], Sequence[Delivery]]:
+    """Those whose rows name a tenant, and the others, which this tenant's transaction cannot see."""
+    own: list[Delivery] = []
+    others: list[Delivery] = []
+    for delivery in deliveries:
+        (own if Receipt.of(delivery).of_tenant else others).append(delivery)
+    return own, others
 
 
 @dataclass(frozen=True, slots=True)
