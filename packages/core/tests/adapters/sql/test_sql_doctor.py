@@ -164,10 +164,10 @@ BROKEN: Mapping[str, tuple[str, set[str], str]] = {
     ),
     "right to one column": ("GRANT UPDATE (body) ON outbox TO PUBLIC", {"rights"}, "has UPDATE on 'outbox'"),
     "right to truncate": (f"GRANT TRUNCATE ON queue TO {RUNTIME}", {"rights"}, "has TRUNCATE on 'queue'"),
-    "operators that may erase": (
-        f"GRANT DELETE ON journal TO {OPERATOR}",
+    "operators that may write history": (
+        f"GRANT INSERT ON journal TO {OPERATOR}",
         {"rights"},
-        "'api_exchange_operator' has DELETE on 'journal'",
+        "'api_exchange_operator' has INSERT on 'journal'",
     ),
     "right missing": (f"REVOKE INSERT ON errors FROM {RUNTIME}", {"rights"}, "lacks INSERT on 'errors'"),
     "login that makes tables": (

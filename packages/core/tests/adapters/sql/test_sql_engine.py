@@ -95,7 +95,9 @@ def test_sqlite_syncs_at_each_commit_and_writes_ahead(sqlite: Engine) -> None:
 def test_on_sqlite_whoever_only_reads_does_not_wait_for_the_writer(sqlite: Engine) -> None:
     queue, units = SqlQueue(sqlite, SystemClock()), SqlUnitOfWorkFactory(sqlite, queues_here=True)
     with writing(sqlite) as connection:
-        connection.execute(text("INSERT INTO tenants VALUES ('customer-a', 1, 0)"))
+        connection.execute(
+            text("INSERT INTO tenants (id, enabled, created_at, config) VALUES ('customer-a', 1, 0, '{}')")
+        )
         # In one thread: anything that wanted to write would wait for itself, and fail.
         assert list(queue.receive(QUEUE, max_messages=1, visibility=timedelta(minutes=1))) == []
         assert queue.depths() == {}

@@ -32,14 +32,24 @@ OWN, OTHER = "customer-b", "customer-a"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROWS: Final = 3
 
-# A check's first value; a new check says in which of these its column is.
-CHECKED: Mapping[str, str] = {"state": "completed", "kind": "queue"}
+JOB = 1
+"""The one job whose letters the items are."""
+
+# Values for columns that a check constrains; a new check says in which of these its column is.
+CHECKED: Mapping[tuple[str, str], str | int] = {
+    ("journal", "state"): "completed",
+    ("outbox", "kind"): "queue",
+    ("error_groups", "state"): "open",
+    ("dead_letter_job_items", "state"): "waiting",
+}
 
 
 def sample(table: Table, tenant_id: str, number: int) -> dict[str, Any]:
     """A row that the table takes, with the tenant's name wherever a text may stand."""
     row = {column.name: _value(column.type, f"{tenant_id}-{number}", number) for column in table.columns}
-    row |= {name: value for name, value in CHECKED.items() if name in row}
+    row |= {name: CHECKED[table.name, name] for name in row if (table.name, name) in CHECKED}
+    if table.name == "dead_letter_job_items":
+        row |= {"job_id": JOB, "place": number + 1_000 * (tenant_id == OTHER)}
     if table.name == "api_keys":
         row["key_hash"] = f"{tenant_id}-{number}"
     return row | {"tenant_id": tenant_id} | ({"id": None} if "id" in row and _counts(table) else {})
@@ -116,8 +126,14 @@ def world(production_urls: Mapping[str, str]) -> Iterator[World]:
     owner.dispose()
     wide = f"wide_{make_url(production_urls['owner']).username}"
     with psycopg.connect(plain(production_urls["admin"]), autocommit=True) as admin:
+        admin.execute(
+            "INSERT INTO dead_letter_jobs (action, ordered_by, ordered_at, filter) VALUES ('replay', 'me', now(), '{}')"
+        )
         for tenant_id in (OWN, OTHER):
-            admin.execute("INSERT INTO tenants VALUES (%s, true, now())", [tenant_id])
+            admin.execute(
+                "INSERT INTO tenants (id, folded_id, enabled, created_at, config) VALUES (%s, %s, true, now(), '{}')",
+                [tenant_id, tenant_id],
+            )
             for name in tables_of_tenants():
                 for number in range(ROWS):
                     admin.execute(insertion(name, sample(metadata.tables[name], tenant_id, number)))
