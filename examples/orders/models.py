@@ -19,7 +19,9 @@ Money = Annotated[
     AfterValidator(lambda amount: amount.quantize(CENTS)),
 ]
 CurrencyCode = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00]*$")
+]  # no store takes NUL
 OrderType = Literal["express", "standard"]
 
 

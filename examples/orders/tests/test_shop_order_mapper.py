@@ -26,7 +26,7 @@ def from_canonical(payload: Mapping[str, object]) -> JsonObject:
     return mapper.from_canonical(payload).model_dump(mode="json")
 
 
-names = st.text(min_size=1, max_size=255)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=255)
 amounts = st.decimals(min_value=0, max_value=Decimal("9999999999.99"), places=2)
 
 

@@ -29,12 +29,15 @@ TABLES = ("entities", "entity_versions", "journal", "queue", "outbox", "errors",
 
 # A message a second for a day and more; n counts back from NOW. Twenty tenants, five functions, few failures.
 FILL = (
-    "INSERT INTO tenants SELECT 'customer-' || n, {true}, {at0} FROM numbers WHERE n < 20",
+    """INSERT INTO tenants (id, enabled, created_at)
+       SELECT 'customer-' || n, {true}, {at0} FROM numbers WHERE n < 20""",
     """INSERT INTO entities SELECT 'customer-' || (n % 20), 'entity-' || n, 'type-' || (n % 3), 'shop',
        'external-' || n, 1, 'h' || n, NULL, {at}, {at} FROM numbers""",
     """INSERT INTO entity_versions SELECT 'customer-' || (n % 20), 'entity-' || n, 1, 'h', '{{}}', NULL,
        'request-' || n, NULL, {at} FROM numbers""",
-    """INSERT INTO journal SELECT 'customer-' || (n % 20), 'function-' || (n % 5), 'message-' || n,
+    """INSERT INTO journal (tenant_id, function, message_id, state, attempts, correlation_id, causation_id, entity_id,
+       started_at, finished_at, fingerprint, operation, waited, took)
+       SELECT 'customer-' || (n % 20), 'function-' || (n % 5), 'message-' || n,
        CASE WHEN n % 1000 = 7 THEN 'dead' ELSE 'completed' END, 1, 'request-' || (n / 10), NULL, 'entity-' || n, {at},
        {at}, NULL, 'step', 20000, n FROM numbers""",
     """INSERT INTO queue (queue, tenant_id, message_id, body, properties, visible_at, receive_count, enqueued_at)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Engine, func, literal, select
+from sqlalchemy import Engine, func, select
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql.across_tenants import reading
@@ -15,7 +15,8 @@ from api_exchange_core.adapters.sql.schema import outbox, queue
 from api_exchange_core.ports.backlog import Backlog, Waiting, WaitingMessages
 
 MOST: Final = 100_000
-"""Largest number that is counted to: beyond it nobody cares, and counting takes its time."""
+"""Largest number that is counted to: beyond it nobody cares, and counting takes its time. The oldest of a longer queue
+is the oldest of those that were counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,20 @@ class SqlBacklog(Backlog):
     @override
     def messages(self, *, now: datetime) -> Sequence[WaitingMessages]:
         names = _names()
-        due = (queue.c.queue == names.c.name, queue.c.visible_at <= now)
-        some = select(literal(1)).where(*due).limit(MOST).correlate(names).subquery()
+        some = (
+            select(queue.c.visible_at)
+            .where(queue.c.queue == names.c.name, queue.c.visible_at <= now)
+            .order_by(
+                queue.c.tenant_id, queue.c.visible_at
+            )  # along the index, and no further than is counted
+            .limit(MOST)
+            .correlate(names)
+            .subquery()
+        )
         asked = (
             select(
                 names.c.name,
-                select(func.min(queue.c.visible_at)).where(*due).scalar_subquery().label("since"),
+                select(func.min(some.c.visible_at)).correlate(names).scalar_subquery().label("since"),
                 select(func.count()).select_from(some).correlate(names).scalar_subquery().label("number"),
             )
             .where(names.c.name.is_not(None))

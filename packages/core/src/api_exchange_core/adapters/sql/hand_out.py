@@ -80,7 +80,15 @@ def _all_lanes() -> CompoundSelect[Any]:
         .limit(1)
     )
     lane = lane.union_all(select(following.scalar_subquery()).where(lane.c.tenant_id.is_not(None)))
-    of_lane = exists().where(in_queue, queue.c.tenant_id == lane.c.tenant_id, is_visible)
+    # Its first message, and not EXISTS, which PostgreSQL may plan as a hash join: that would lose the tenants' order.
+    first_visible_at = (
+        select(queue.c.visible_at)
+        .where(in_queue, queue.c.tenant_id == lane.c.tenant_id)
+        .order_by(queue.c.visible_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    of_lane = first_visible_at <= bindparam("now")
     of_nobody = exists().where(in_queue, queue.c.tenant_id.is_(None), is_visible)
     return (
         select(lane.c.tenant_id)
