@@ -55,7 +55,6 @@ def refusal(expression: Any) -> str:
     return str(caught.value)
 
 
-@settings(deadline=None)
 @given(expressions(), MOMENTS)
 def test_a_cron_expression_fires_when_cronsim_says(expression: str, moment: datetime) -> None:
     oracle = CronSim(expression, moment)
@@ -65,7 +64,6 @@ def test_a_cron_expression_fires_when_cronsim_says(expression: str, moment: date
         assert at == expected
 
 
-@settings(deadline=None)
 @given(expressions(), MOMENTS)
 def test_the_latest_time_is_the_one_that_cronsim_finds_backwards(expression: str, moment: datetime) -> None:
     # going backwards cronsim includes the second that it is in the midst of

@@ -263,7 +263,7 @@ def test_no_statement_reads_or_changes_another_tenants_rows(world: World, table:
     before = {name: world.rows(name, OTHER) for name in tables_of_tenants()}
     assert all(len(rows) == ROWS for rows in before.values())
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
     @given(who=st.sampled_from(sorted(WHO)), program=st.lists(statements(table), min_size=1, max_size=4))
     def holds(who: str, program: list[sql.Composed | str]) -> None:
         login, preamble = WHO[who]
