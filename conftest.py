@@ -10,12 +10,17 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from api_exchange_core.adapters.sql.roles import set_up
 from api_exchange_testing.pgbouncer import PgBouncer, PgBouncerUnavailableError
 from api_exchange_testing.postgres import PostgresServer, PostgresUnavailableError
 
 pytest_plugins = ["pytester"]
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None, print_blob=True)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

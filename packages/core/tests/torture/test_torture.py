@@ -48,5 +48,11 @@ def test_every_bug_that_can_be_planted_is_planted_here() -> None:
 
 @pytest.mark.parametrize("bug", FOUND_BY)
 def test_a_planted_bug_is_found(bug: str, tmp_path: Path, postgres_server: PostgresServer) -> None:
-    plan = Plan(seed=SEED, messages=SMALL, every=0.5, faults_for=5, rest_within=20, restarts=0, bug=bug)
-    assert FOUND_BY[bug] in run(plan, tmp_path).broken()
+    def is_found(seed: int) -> bool:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        plan = Plan(seed=seed, messages=SMALL, every=0.5, faults_for=5, rest_within=20, restarts=0, bug=bug)
+        return FOUND_BY[bug] in run(plan, folder).broken()
+
+    # Whether two writers meet is up to the machine: a bug that needs it has a few chances.
+    assert any(is_found(seed) for seed in range(SEED, SEED + 5))
