@@ -34,7 +34,7 @@ from api_exchange_testing.strategies import (
     ticks,
 )
 
-GENERATE = settings(phases=[Phase.generate], max_examples=2_000, database=None)
+GENERATE = settings(phases=[Phase.generate], max_examples=5_000, database=None)
 """To find an example that is there; the smallest one is of no interest."""
 
 

@@ -34,32 +34,36 @@ def deliveries(
     )
 
 
-@st.composite
 def batches(
-    draw: DrawFn,
-    *,
-    message: SearchStrategy[Message] | None = None,
-    queue: str = _QUEUE,
-    max_size: int = 6,
-) -> list[Delivery]:
+    *, message: SearchStrategy[Message] | None = None, queue: str = _QUEUE, max_size: int = 6
+) -> SearchStrategy[list[Delivery]]:
     """What one receive may return: messages in any order, some of them twice, each delivery with its own receipt.
 
     Args:
-        draw: Hypothesis' own.
         message: what is delivered; any message if not given.
         queue: where they came from.
         max_size: most deliveries.
     """
-    first = draw(st.lists(messages() if message is None else message, max_size=max_size, unique_by=_identity))
-    again = draw(st.lists(st.sampled_from(first), max_size=max_size - len(first))) if first else []
+    each = messages() if message is None else message
+    first = st.lists(each, max_size=max_size, unique_by=_identity)
+    return _batches(first, st.integers(min_value=1, max_value=5), QueueName(queue), max_size)
+
+
+@st.composite
+def _batches(
+    draw: DrawFn,
+    first: SearchStrategy[list[Message]],
+    receive_count: SearchStrategy[int],
+    queue: QueueName,
+    max_size: int,
+) -> list[Delivery]:
+    once = draw(first)
+    again = draw(st.lists(st.sampled_from(once), max_size=max_size - len(once))) if once else []
     return [
         Delivery(
-            queue=QueueName(queue),
-            body=encode(each),
-            receipt=f"receipt-{number}",
-            receive_count=draw(st.integers(min_value=1, max_value=5)),
+            queue=queue, body=encode(each), receipt=f"receipt-{number}", receive_count=draw(receive_count)
         )
-        for number, each in enumerate(draw(st.permutations(first + again)))
+        for number, each in enumerate(draw(st.permutations(once + again)))
     ]
 
 

@@ -54,7 +54,7 @@ def payloads(*, max_leaves: int = 20) -> SearchStrategy[JsonValue]:
     Args:
         max_leaves: about how many values a payload has.
     """
-    return _shallow(max_leaves) | _deep()
+    return _shallow(max_leaves) | _deep() | _lookalikes()
 
 
 def objects(*, max_leaves: int = 20) -> SearchStrategy[dict[str, JsonValue]]:
@@ -105,6 +105,14 @@ def _deep() -> SearchStrategy[JsonValue]:
     """Chains of objects and arrays, up to the deepest that may be sent."""
     levels = st.integers(min_value=10, max_value=MAX_DEPTH - 5)
     return st.builds(_nested, _leaves(), levels, st.booleans())
+
+
+def _lookalikes() -> SearchStrategy[JsonValue]:
+    """Objects with two fields that some reader takes for one."""
+    pairs = st.sampled_from([(one, other) for one in _KEYS for other in _KEYS if one != other])
+    return st.builds(
+        lambda names, first, second: {names[0]: first, names[1]: second}, pairs, _leaves(), _leaves()
+    )
 
 
 def _nested(value: JsonValue, levels: int, arrays: bool) -> JsonValue:

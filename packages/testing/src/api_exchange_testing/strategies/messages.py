@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -32,51 +33,55 @@ def messages(
         tenant: on whose behalf: one, or a strategy such as `tenant_ids()`.
         entity: what they are about, made the tenant's own; nothing, or any entity, if not given.
     """
-    return _messages(
-        payloads() if payload is None else payload,
-        st.just(TenantId(tenant)) if isinstance(tenant, str) else tenant,
-        entity,
-    )
+    # Made once and not for each message: strategies cost more to make than to draw from.
+    parts: dict[str, SearchStrategy[Any]] = {
+        "payload": payloads() if payload is None else payload,
+        "tenant": st.just(TenantId(tenant)) if isinstance(tenant, str) else tenant,
+        "entity": st.none() | entity_references() if entity is None else entity,
+        "id": printable_texts(),
+        "starts_a_request": st.booleans(),
+        "source": st.sampled_from(["/shop", "/shop/fetch-orders", "urn:example:shop"]),
+        "time": moments(),
+        "attempt": st.integers(min_value=1, max_value=20),
+        "type": st.sampled_from([MESSAGE_TYPE, "com.example.order.placed"]),
+        "metadata": st.dictionaries(st.sampled_from(["channel", "lot"]), printable_texts(), max_size=2),
+    }
+    return _messages(parts)
 
 
 def ticks(*, tenant: SearchStrategy[TenantId] | None = None) -> SearchStrategy[Message]:
     """Messages as a timer function gets them: one a tenant and scheduled time, on a full minute."""
-    return _ticks(tenant_ids() if tenant is None else tenant)
-
-
-@st.composite
-def _messages(
-    draw: DrawFn,
-    payload: SearchStrategy[JsonValue] | SearchStrategy[object],
-    tenant: SearchStrategy[TenantId],
-    entity: SearchStrategy[EntityReference | None] | None,
-) -> Message:
-    tenant_id = draw(tenant)
-    about = draw(st.none() | entity_references() if entity is None else entity)
-    id_ = MessageId(draw(printable_texts()))
-    starts_a_request = draw(st.booleans())
-    return Message(
-        id=id_,
-        tenant_id=tenant_id,
-        source=draw(st.sampled_from(["/shop", "/shop/fetch-orders", "urn:example:shop"])),
-        payload=json_value(draw(payload)),
-        time=draw(moments()),
-        correlation_id=id_ if starts_a_request else draw(printable_texts()),
-        causation_id=None if starts_a_request else draw(printable_texts()),
-        entity=None if about is None else _of_tenant(about, tenant_id),
-        attempt=draw(st.integers(min_value=1, max_value=20)),
-        type=draw(st.sampled_from([MESSAGE_TYPE, "com.example.order.placed"])),
-        metadata=draw(st.dictionaries(st.sampled_from(["channel", "lot"]), printable_texts(), max_size=2)),
+    return st.builds(
+        _tick, moments(), st.uuids(version=4).map(str), tenant_ids() if tenant is None else tenant
     )
 
 
 @st.composite
-def _ticks(draw: DrawFn, tenant: SearchStrategy[TenantId]) -> Message:
-    scheduled_at = _on_the_minute(draw(moments()))
-    id_ = MessageId(str(draw(st.uuids(version=4))))
+def _messages(draw: DrawFn, parts: dict[str, SearchStrategy[Any]]) -> Message:
+    tenant_id = draw(parts["tenant"])
+    about = draw(parts["entity"])
+    id_ = MessageId(draw(parts["id"]))
+    starts_a_request = draw(parts["starts_a_request"])
     return Message(
         id=id_,
-        tenant_id=draw(tenant),
+        tenant_id=tenant_id,
+        source=draw(parts["source"]),
+        payload=json_value(draw(parts["payload"])),
+        time=draw(parts["time"]),
+        correlation_id=id_ if starts_a_request else draw(parts["id"]),
+        causation_id=None if starts_a_request else draw(parts["id"]),
+        entity=None if about is None else _of_tenant(about, tenant_id),
+        attempt=draw(parts["attempt"]),
+        type=draw(parts["type"]),
+        metadata=draw(parts["metadata"]),
+    )
+
+
+def _tick(at: datetime, id_: str, tenant: TenantId) -> Message:
+    scheduled_at = at.replace(second=0, microsecond=0)
+    return Message(
+        id=MessageId(id_),
+        tenant_id=tenant,
         source="/shop/fetch-orders",
         type=TICK_TYPE,
         payload={"scheduled_at": scheduled_at.isoformat()},
@@ -88,7 +93,3 @@ def _ticks(draw: DrawFn, tenant: SearchStrategy[TenantId]) -> Message:
 def _of_tenant(reference: EntityReference, tenant_id: TenantId) -> EntityReference:
     key = EntityKey(tenant_id, reference.canonical_type, reference.source, reference.external_id)
     return reference_to(key, key.id, reference.version)
-
-
-def _on_the_minute(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
