@@ -121,6 +121,11 @@ def facts(item: object, lines: Sequence[tuple[str, str | Text]], *, json: bool) 
     _console().print(made)
 
 
+def said(item: object, text: str, *, json: bool) -> None:
+    """Answer with a sentence, or a JSON object."""
+    print(_json(item) if json else text)
+
+
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on standard error while the block works, if a person looks at it; call the value with what is done now."""
