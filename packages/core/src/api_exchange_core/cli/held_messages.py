@@ -50,17 +50,16 @@ def held_in(
         page = store.operations.messages().newest(wanted, limit=_PAGE, after=after)
         found += page
         if len(page) < _PAGE:
-            return sorted(found, key=attrgetter("finished_at", "message_id"))
+            return sorted(found, key=attrgetter("started_at", "message_id"))
         after = PlaceInList.of(page[-1])
 
 
 def held_columns() -> Sequence[Column[HandledMessage]]:
     """A line a message."""
     return [
-        Column("held since (UTC)", lambda one: moment(one.finished_at), whole=True),
+        Column("run began (UTC)", lambda one: moment(one.started_at), whole=True),
         Column("tenant", lambda one: one.tenant_id),
         Column("function", lambda one: one.function),
-        Column("run began (UTC)", lambda one: moment(one.started_at), whole=True),
         Column("attempts", lambda one: f"{one.attempts:,}", right=True),
         Column("message", lambda one: one.message_id, whole=True),
     ]

@@ -48,7 +48,9 @@ def group_columns(now: datetime) -> Sequence[Column[LetterGroup]]:
         Column("letters", lambda group: f"{group.letters:,}", right=True),
         Column("oldest", lambda group: span(now - group.oldest), right=True, whole=True),
         Column("newest", lambda group: span(now - group.newest), right=True, whole=True),
-        Column("replayed", lambda group: f"{group.replayed:,}" if group.replayed else "-", right=True),
+        Column(
+            "replayed", lambda group: f"{group.replayed:,}" if group.replayed else "-", right=True, spare=True
+        ),
         Column("most often says", lambda group: _line(group.reason)),
     ]
 
