@@ -33,6 +33,7 @@ from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.application.claims import Unkept
+from api_exchange_core.application.held_messages import HeldMessages
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.delivery import Defer, Settlement
 from api_exchange_core.domain.envelope import decode, decode_failure, encode
@@ -347,7 +348,9 @@ def test_killed_while_it_runs_it_is_dead_lettered_if_that_is_the_policy_until_it
     shop.work()
     assert (shop.done(), shop.letters()) == ([], ["LeaseRanOut"] * 2)
     assert shop.step.calls == ["order"]
-    assert shop.use_cases.held_messages().release(TENANT, shop.function.name, [message.id]) == {message.id}
+    assert HeldMessages(shop.use_cases.units()).release(TENANT, shop.function.name, [message.id]) == {
+        message.id
+    }
     replay(shop, message)
     shop.work()
     assert shop.done() == ["order"]
@@ -359,7 +362,7 @@ def test_killed_while_it_runs_it_is_held_if_that_is_the_policy_until_it_is_relea
     shop.step.during = dies
     shop.work_and_die()
     shop.clock.advance(LEASE)
-    held = shop.use_cases.held_messages()
+    held = HeldMessages(shop.use_cases.units())
     for _ in range(20):
         [settlement] = shop.work()
         assert settlement.disposition == Defer(timedelta(minutes=1))
@@ -379,7 +382,7 @@ def test_a_held_message_that_an_operator_gives_up_is_dead_lettered(shop: Shop) -
     shop.work_and_die()
     shop.clock.advance(LEASE)
     shop.work()
-    held = shop.use_cases.held_messages()
+    held = HeldMessages(shop.use_cases.units())
     assert held.give_up(TENANT, shop.function.name, [message.id]) == {message.id}
     shop.clock.advance(timedelta(minutes=1))
     shop.work()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import sys
 
 import pytest
@@ -52,5 +53,5 @@ def test_where_nobody_can_be_asked_yes_must_be_said(monkeypatch: pytest.MonkeyPa
 
 def test_an_operator_may_say_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "ada")
-    assert operator(None) == "ada"
+    assert operator(None) == f"ada@{socket.gethostname()}"
     assert operator("dpo") == "dpo"

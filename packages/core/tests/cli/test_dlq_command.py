@@ -289,14 +289,18 @@ def test_a_discard_asks_first(api_exchange: Run, several: Dead, monkeypatch: pyt
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    terminal = io.StringIO(text)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
 
 
 def test_a_discard_without_anybody_to_ask_changes_nothing(
     api_exchange: Run, several: Dead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers(monkeypatch, "")
-    assert api_exchange("dlq", "discard", "orders").exit_code == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    ended = api_exchange("dlq", "discard", "orders")
+    assert ended.exit_code == 2
+    assert "--yes" in ended.err
     assert len(listed(api_exchange)) == 5
 
 

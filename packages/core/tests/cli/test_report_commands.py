@@ -211,7 +211,7 @@ def test_what_nobody_has_heard_of_is_said_and_fails(api_exchange: Run, failing: 
 
 def test_messages_are_filtered_and_listed_in_pages(api_exchange: Run, failing: object) -> None:
     first = api_exchange("messages", "--state", "dead", "--limit", "30", "--json")
-    place = first.err.removeprefix("more: --after '").removesuffix("'\n")
+    place = first.err.removeprefix("there are more: --after '").removesuffix("'\n")
     second = said(api_exchange("messages", "--state", "dead", "--limit", "30", "--after", place, "--json"))
     found = [one["message_id"] for one in [*json.loads(first.out), *second]]
     assert found == [f"m-{number}" for number in reversed(range(40))]

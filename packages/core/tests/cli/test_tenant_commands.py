@@ -174,7 +174,7 @@ def test_an_entity_is_erased_by_its_external_id_and_its_receipt_proves_it(
     engine: Engine, directory: SqlTenantDirectory, api_exchange: Run
 ) -> None:
     id_, other = persist(engine, "4711"), persist(engine, "4712")
-    words = ("entity", "erase", "acme", "--external-id", "4711", "--json")
+    words = ("entity", "erase", "--tenant", "acme", "--external-id", "4711", "--json")
     (held,) = json.loads(api_exchange(*words, "--dry-run").out)
     assert held == {"entity": id_, "held": {"entities": 1, "entity_versions": 1}}
     (done,) = json.loads(api_exchange(*words, "--yes").out)
@@ -183,7 +183,7 @@ def test_an_entity_is_erased_by_its_external_id_and_its_receipt_proves_it(
     proof = hmac.new(done["receipt"].encode(), id_.encode(), hashlib.sha256).hexdigest()
     assert record["entity_proof"] == proof
     assert "no entity" in error_of(api_exchange(*words, "--dry-run"))
-    assert api_exchange("entity", "erase", "acme", other, "--yes").exit_code == 0
+    assert api_exchange("entity", "erase", "--tenant", "acme", other, "--yes").exit_code == 0
     assert directory.get(ACME) is not None
 
 
@@ -191,7 +191,7 @@ def test_an_entity_is_erased_by_its_external_id_and_its_receipt_proves_it(
 def test_an_entity_is_named_in_one_way(
     directory: SqlTenantDirectory, api_exchange: Run, words: tuple[str, ...]
 ) -> None:
-    assert "one of the two" in error_of(api_exchange("entity", "erase", "acme", *words, "--yes"))
+    assert "one of the two" in error_of(api_exchange("entity", "erase", "--tenant", "acme", *words, "--yes"))
     assert directory.get(ACME) is not None
 
 

@@ -31,4 +31,18 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs
 """How a command answers; for `show`."""
 
 Tenant = Annotated[str | None, typer.Option(help="Of this tenant only; else of all.", show_default=False)]
-"""Whose; for `domain.names.tenant_id`."""
+"""Whose; for `tenants.wanted_tenant`."""
+
+By = Annotated[
+    str | None,
+    typer.Option(help="Who does this, for the record; you, if left out.", show_default=False),
+]
+"""Who; for `operator.operator`."""
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)]
+"""Whether it is sure already; for `confirm`."""
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.", show_default=False)
+]
+"""Whether to look only."""

@@ -18,11 +18,11 @@ def error_columns() -> Sequence[Column[ErrorGroup]]:
     """A line a group."""
     return [
         Column[ErrorGroup]("error", lambda group: group.fingerprint, whole=True),
-        Column("state", lambda group: state(group.state)),
+        Column("state", lambda group: state(group.state), whole=True),
         Column("count", lambda group: f"{group.count:,}", right=True),
         Column("last seen (UTC)", lambda group: moment(group.last_seen), whole=True),
         Column("function", lambda group: group.function),
-        Column("tenants", lambda group: _tenants(group)),
+        Column("tenants", lambda group: _tenants(group), spare=True),
         Column("what", lambda group: Text.assemble((group.code, "red"), f": {_short(group.reason)}")),
     ]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,14 +13,31 @@ if TYPE_CHECKING:
     from api_exchange_core.domain.dead_letter import LetterFilter
     from api_exchange_core.domain.pace import Pace
 
+
+def _queues_with_letters(incomplete: str) -> list[str]:
+    """What a shell offers: the queues of the environment's database that have dead letters."""
+    from api_exchange_core.cli.opened import opened
+    from api_exchange_core.domain.errors import ExchangeError
+    from api_exchange_core.domain.names import DEAD_LETTER_SUFFIX
+
+    try:
+        with opened(None) as store:
+            names = sorted(store.queue().depths())
+    except ExchangeError:  # completion has nowhere to say why; the command itself does
+        return []
+    queues = [name.removesuffix(DEAD_LETTER_SUFFIX) for name in names if name.endswith(DEAD_LETTER_SUFFIX)]
+    return [queue for queue in queues if queue.startswith(incomplete)]
+
+
 Queue = Annotated[
     str | None,
     typer.Argument(
-        help="The queue that they died in, with or without -dlq; all queues if left out.", show_default=False
+        help="The queue that they died in, with or without -dlq; all queues if left out.",
+        show_default=False,
+        autocompletion=_queues_with_letters,
     ),
 ]
 Function = Annotated[str | None, typer.Option(help="Given up by this function.", show_default=False)]
-Tenant = Annotated[str | None, typer.Option(help="Of this tenant.", show_default=False)]
 Error = Annotated[
     str | None, typer.Option(help="The error's name or text contains this, in any case.", show_default=False)
 ]
@@ -39,11 +54,11 @@ Ids = Annotated[
 ]
 OlderThan = Annotated[
     timedelta | None,
-    typer.Option(parser=length, metavar="TIME", help="There for longer: 2h, 3d.", show_default=False),
+    typer.Option(parser=length, metavar="LENGTH", help="There for longer: 2h, 3d.", show_default=False),
 ]
 YoungerThan = Annotated[
     timedelta | None,
-    typer.Option(parser=length, metavar="TIME", help="There for less: 15m, 2h.", show_default=False),
+    typer.Option(parser=length, metavar="LENGTH", help="There for less: 15m, 2h.", show_default=False),
 ]
 Limit = Annotated[
     int | None,
@@ -63,16 +78,10 @@ Ramp = Annotated[
     timedelta | None,
     typer.Option(
         parser=length,
-        metavar="TIME",
+        metavar="LENGTH",
         help="Reach the rate slowly, in so much time: 60s, 10m.",
         show_default=False,
     ),
-]
-By = Annotated[
-    str | None, typer.Option(help="Who does this, for the books; you, if left out.", show_default=False)
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.", show_default=False)
 ]
 
 
@@ -95,19 +104,19 @@ def letter_filter(
     Raises:
         TenantError: that is no tenant.
     """
+    from api_exchange_core.cli.tenants import wanted_tenant
     from api_exchange_core.domain.dead_letter import LetterFilter, LetterId
     from api_exchange_core.domain.names import (
         DEAD_LETTER_SUFFIX,
         FunctionName,
         MessageId,
         QueueName,
-        tenant_id,
     )
 
     return LetterFilter(
         queue=None if queue is None else QueueName(queue.removesuffix(DEAD_LETTER_SUFFIX)),
         function=None if function is None else FunctionName(function),
-        tenant_id=None if tenant is None else tenant_id(tenant),
+        tenant_id=wanted_tenant(tenant),
         error=error,
         fingerprint=fingerprint,
         correlation_id=correlation,
@@ -146,19 +155,3 @@ def pace(rate_: float | None, ramp: timedelta | None) -> Pace | None:
             raise DeclarationError("--ramp says how slowly a rate is reached, and needs --rate")
         return None
     return Pace(rate_) if ramp is None else Pace(rate_, ramp)
-
-
-def operator(by: str | None) -> str:
-    """Who does it: *by*, or the user of the operating system at this machine.
-
-    Raises:
-        DeclarationError: the system knows no name for the user.
-    """
-    from api_exchange_core.domain.errors import DeclarationError
-
-    if by is not None:
-        return by
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):
-        raise DeclarationError("this system has no name for you: say --by NAME") from None

@@ -8,6 +8,7 @@ from datetime import datetime
 import typer
 
 from api_exchange_core.application.find_dead_letters import grouped
+from api_exchange_core.cli.confirm import confirmed
 from api_exchange_core.cli.letters_shown import (
     group_columns,
     item_columns,
@@ -141,7 +142,7 @@ def _confirmed(letters: Sequence[Letter]) -> bool:
     for group in grouped(letters):
         error = "without failure block" if group.code is None else group.code
         remark(f"{group.queue}: {group.letters:,} {error}")
-    return typer.confirm(f"Discard {_counted(letters)} for good?", err=True)
+    return confirmed(f"Discard {_counted(letters)} for good?")
 
 
 def _job(store: LocalStore, number: int) -> Job:

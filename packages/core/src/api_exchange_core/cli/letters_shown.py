@@ -14,6 +14,7 @@ from api_exchange_core.application.find_dead_letters import LetterGroup
 from api_exchange_core.cli.show import Column, moment, span
 from api_exchange_core.domain.dead_letter import Letter, LetterFilter, LetterKind, contents
 from api_exchange_core.domain.dead_letter_job import ItemState, Job, JobItem
+from api_exchange_core.domain.failure import Failure
 from api_exchange_core.domain.pace import Pace
 
 _LONGEST = 200
@@ -47,7 +48,9 @@ def group_columns(now: datetime) -> Sequence[Column[LetterGroup]]:
         Column("letters", lambda group: f"{group.letters:,}", right=True),
         Column("oldest", lambda group: span(now - group.oldest), right=True, whole=True),
         Column("newest", lambda group: span(now - group.newest), right=True, whole=True),
-        Column("replayed", lambda group: f"{group.replayed:,}" if group.replayed else "-", right=True),
+        Column(
+            "replayed", lambda group: f"{group.replayed:,}" if group.replayed else "-", right=True, spare=True
+        ),
         Column("most often says", lambda group: _line(group.reason)),
     ]
 
@@ -64,6 +67,7 @@ def letter_lines(letter: Letter, now: datetime) -> list[tuple[str, str]]:
             ("says", failure.reason),
             ("attempts", f"{failure.attempts:,}"),
             ("fingerprint", failure.fingerprint),
+            *_past(failure),
         ]
     )
     about = (
@@ -77,7 +81,7 @@ def letter_lines(letter: Letter, now: datetime) -> list[tuple[str, str]]:
     lines = [
         ("letter", letter.id if letter.kind is LetterKind.MESSAGE else f"{letter.id}, {_WHAT[letter.kind]}"),
         ("queue", letter.queue),
-        ("died", f"{moment(letter.buried_at)}, {span(now - letter.buried_at)} ago"),
+        ("died", f"{moment(letter.buried_at)} UTC, {span(now - letter.buried_at)} ago"),
         *why,
         ("replays", f"{letter.replays:,}" if letter.replays else None),
         ("tenant", _or_dash(letter.tenant_id)),
@@ -86,11 +90,23 @@ def letter_lines(letter: Letter, now: datetime) -> list[tuple[str, str]]:
         ("caused by", letter.causation_id),
         *about,
         ("type", letter.type),
-        ("made", None if letter.made_at is None else moment(letter.made_at)),
+        ("made", None if letter.made_at is None else f"{moment(letter.made_at)} UTC"),
         *((f"metadata {name}", value) for name, value in letter.metadata.items()),
         ("size", f"{letter.size:,} bytes"),
     ]
     return [(name, harmless(text)) for name, text in lines if text is not None]
+
+
+def _past(failure: Failure) -> Sequence[tuple[str, str]]:
+    """A line an attempt; of attempts that went like the one before, the time and no more."""
+    lines = []
+    before: tuple[str, str] | None = None
+    for past in failure.history:
+        said = (past.code, " ".join(past.reason.split()))
+        told = "the same" if said == before else f"{past.code}: {said[1]}"
+        lines.append((f"attempt {past.attempt}", f"{moment(past.at)} UTC  {told}"))
+        before = said
+    return lines
 
 
 def payload(body: bytes) -> dict[str, Any]:
@@ -117,7 +133,7 @@ def job_columns(now: datetime) -> Sequence[Column[Job]]:
         Column("job", lambda job: str(job.id), right=True, whole=True),
         Column("action", lambda job: job.order.action),
         Column("state", lambda job: job.state(now), whole=True),
-        Column("ordered", lambda job: moment(job.ordered_at)),
+        Column("ordered (UTC)", lambda job: moment(job.ordered_at)),
         Column("by", lambda job: job.order.by),
         Column("letters", lambda job: f"{job.selected:,}", right=True),
         Column("came to", _came_to),
@@ -132,7 +148,7 @@ def job_lines(job: Job, now: datetime) -> list[tuple[str, str]]:
     return [
         ("job", f"{job.id}, {order.action}"),
         ("state", job.state(now)),
-        ("ordered", f"{moment(job.ordered_at)} by {order.by}"),
+        ("ordered", f"{moment(job.ordered_at)} UTC by {order.by}"),
         ("which", which(order.filter) + most),
         ("pace", _pace(order.pace)),
         ("letters", f"{job.selected:,}" + ("" if job.frozen else ", selection not complete")),
@@ -141,7 +157,7 @@ def job_lines(job: Job, now: datetime) -> list[tuple[str, str]]:
             for state in ItemState
             if state in job.counts
         ),
-        *([] if job.finished_at is None else [("finished", moment(job.finished_at))]),
+        *([] if job.finished_at is None else [("finished", f"{moment(job.finished_at)} UTC")]),
     ]
 
 
@@ -170,7 +186,7 @@ def item_columns() -> Sequence[Column[JobItem]]:
         Column("tenant", lambda item: _or_dash(item.tenant_id)),
         Column("message", lambda item: _or_dash(item.message_id)),
         Column("came to", lambda item: item.state),
-        Column("at", lambda item: moment(item.ended_at)),
+        Column("at (UTC)", lambda item: moment(item.ended_at)),
     ]
 
 

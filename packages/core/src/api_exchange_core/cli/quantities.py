@@ -1,4 +1,4 @@
-"""Lengths of time and rates, as people type them."""
+"""Lengths of time, rates and shares as people write them on a command line."""
 
 from __future__ import annotations
 
@@ -7,21 +7,28 @@ from datetime import timedelta
 
 import typer
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_LENGTH = re.compile(r"(?:\d{1,9}[smhdw])+")
-_PART = re.compile(r"(\d+)([smhdw])")
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_LENGTH = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})? *(?:s|min|m|h|d|w) *)+")
+_PART = re.compile(r"(\d+(?:\.\d+)?) *(s|min|m|h|d|w)")
+_LONGEST = timedelta(days=3650)
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?:/([smh]))?")
 
 
-def length(text: str) -> timedelta:
-    """``90s``, ``15m``, ``2h``, ``3d``, ``1w``, ``1h30m``.
+def length(text: str | timedelta) -> timedelta:
+    """The length of time that *text* says: ``90s``, ``15m``, ``1.5h``, ``3d``, ``1w``, ``1h30m``.
 
     Raises:
-        BadParameter: it is none of the kind.
+        BadParameter: it says none, or more than ten years.
     """
-    if not _LENGTH.fullmatch(text):
+    if isinstance(text, timedelta):  # the default of an option
+        return text
+    said = text.strip().lower()
+    if not _LENGTH.fullmatch(said):
         raise typer.BadParameter(f"{text!r} is no length of time: write 90s, 15m, 2h, 3d, 1w or 1h30m")
-    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(said))
+    if seconds > _LONGEST.total_seconds():
+        raise typer.BadParameter(f"{text!r} is more than ten years")
+    return timedelta(seconds=seconds)
 
 
 def rate(text: str) -> float:
@@ -34,3 +41,19 @@ def rate(text: str) -> float:
     if read is None or float(read[1]) == 0:
         raise typer.BadParameter(f"{text!r} is no rate: write 50/s, 600/m or 1000/h")
     return float(read[1]) / _UNITS[read[2] or "s"]
+
+
+def share(text: str | float) -> float:
+    """The share that *text* says, from 0 to 1: ``95%`` or ``0.95``.
+
+    Raises:
+        BadParameter: it says none.
+    """
+    said = str(text).strip()
+    try:
+        value = float(said.removesuffix("%")) / (100 if said.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise typer.BadParameter(f"{said!r} is no share: write 95% or 0.95")
+    return value

@@ -23,6 +23,7 @@ from rich.text import Text
 
 Item = TypeVar("Item")
 
+_WIDE = 110
 _MANY_SECONDS = timedelta(minutes=2)
 _MANY_MINUTES = timedelta(hours=2)
 _MANY_HOURS = timedelta(days=2)
@@ -37,12 +38,14 @@ class Column(Generic[Item]):
         cell: the text of an item, or text with a style of `rich`.
         right: numbers stand to the right.
         whole: never shortened: ids that are copied from here.
+        spare: left out where the terminal is narrow, for the others to be read.
     """
 
     title: str
     cell: Callable[[Item], str | Text]
     right: bool = False
     whole: bool = False
+    spare: bool = False
 
 
 def listing(items: Sequence[Item], columns: Sequence[Column[Item]], *, json: bool, none: str) -> None:
@@ -65,15 +68,19 @@ def listing(items: Sequence[Item], columns: Sequence[Column[Item]], *, json: boo
 def table(items: Sequence[Item], columns: Sequence[Column[Item]]) -> Table:
     """The table that `listing` shows, as a part of something larger."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
+    narrow = _console().width < _WIDE
+    shown = [column for column in columns if not (narrow and column.spare)]
+    for column in shown:
         made.add_column(
             column.title,
             justify="right" if column.right else "left",
             no_wrap=column.whole,
             overflow="fold",
+            # Where the terminal is narrow, text gives way, and no word of a head is broken in two.
+            min_width=max(map(len, column.title.split()), default=None),
         )
     for item in items:
-        made.add_row(*(_text(column.cell(item)) for column in columns))
+        made.add_row(*(_text(column.cell(item)) for column in shown))
     return made
 
 
@@ -119,6 +126,11 @@ def facts(item: object, lines: Sequence[tuple[str, str | Text]], *, json: bool) 
     for name, text in lines:
         made.add_row(name, _text(text))
     _console().print(made)
+
+
+def said(item: object, text: str, *, json: bool) -> None:
+    """Answer with a sentence, or a JSON object."""
+    print(_json(item) if json else text)
 
 
 @contextmanager

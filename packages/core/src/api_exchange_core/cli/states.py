@@ -17,6 +17,7 @@ _STYLES = {
     "unhealthy": "bold red",
     "regressed": "bold red",
     "held": "magenta",
+    "given_up": "bold red",
 }
 
 

@@ -51,13 +51,15 @@ def _parts(status: Status) -> Iterator[RenderableType]:
 def _function_columns(statistics: Statistics) -> list[Column[FunctionStatistics]]:
     return [
         Column("function", lambda one: Text(one.function, style="bold"), whole=True),
-        Column("completed", lambda one: f"{one.completed:,}", right=True),
-        Column("a second", lambda one: _rate(statistics.per_second(one.completed)), right=True),
-        Column("success", _success, right=True),
+        Column("completed", lambda one: f"{one.completed:,}", right=True, whole=True),
+        Column("a second", lambda one: _rate(statistics.per_second(one.completed)), right=True, spare=True),
+        Column("success", _success, right=True, whole=True),
         Column("dead", lambda one: _alarming(one.dead, "bold red"), right=True),
         Column("retrying", lambda one: _alarming(one.retrying, "yellow"), right=True),
-        Column("failed attempts", lambda one: _alarming(one.failed_attempts, "yellow"), right=True),
-        Column("put off", lambda one: f"{one.deferred:,}", right=True),
+        Column(
+            "failed attempts", lambda one: _alarming(one.failed_attempts, "yellow"), right=True, spare=True
+        ),
+        Column("put off", lambda one: f"{one.deferred:,}", right=True, spare=True),
         Column("took 50/95/99 %", lambda one: _percentiles(one.took), right=True),
         Column("waited 50/95/99 %", lambda one: _percentiles(one.waited), right=True),
     ]

@@ -9,6 +9,7 @@ from api_exchange_core.application.dead_letter_job import CarryOutDeadLetterJob
 from api_exchange_core.application.entity_history import EntityHistory
 from api_exchange_core.application.erase import EraseEntity, EraseTenant
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
+from api_exchange_core.application.held_messages import HeldMessages
 from api_exchange_core.application.status_report import StatusReport
 from api_exchange_core.application.trace_request import TraceRequest
 from api_exchange_core.ports.backlog import Backlog
@@ -57,6 +58,7 @@ class Operations(containers.DeclarativeContainer):
     backlog: providers.Dependency[Backlog] = providers.Dependency()
     entities: providers.Dependency[EntityReports] = providers.Dependency()
 
+    held_messages = providers.Singleton(HeldMessages, units)
     trace = providers.Singleton(TraceRequest, messages, entities)
     status = providers.Singleton(StatusReport, clock, statistics, backlog, errors)
     entity_history = providers.Singleton(EntityHistory, entities)

@@ -14,7 +14,6 @@ from api_exchange_core.application.entity_service import EntityService
 from api_exchange_core.application.failures import Failures
 from api_exchange_core.application.flush import Flush
 from api_exchange_core.application.forwarding import Forwarding
-from api_exchange_core.application.held_messages import HeldMessages
 from api_exchange_core.application.outbox_relay import OutboxRelay
 from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.reception import Reception
@@ -79,7 +78,6 @@ class UseCases(containers.DeclarativeContainer):
     fan_out = providers.Singleton(FanOutTick, exchange.provided.name, tenants, publisher, clock, observer)
     sender = providers.Singleton(SendMessage, exchange.provided.name, publisher, clock, randomness, observer)
     accept = providers.Singleton(AcceptRequest, tenants, sender)
-    held_messages = providers.Singleton(HeldMessages, units)
     entity_service = providers.Singleton(EntityService, units, hasher, clock)
 
     chores = providers.List(

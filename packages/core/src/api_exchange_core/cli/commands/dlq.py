@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api_exchange_core.cli import letter_arguments as take
-from api_exchange_core.cli.arguments import DatabaseUrl, Json
+from api_exchange_core.cli.arguments import By, DatabaseUrl, DryRun, Json, Tenant, Yes
 
 app = typer.Typer()
 dlq = typer.Typer(help="Dead letters: look at them, put them back, throw them away.", no_args_is_help=True)
@@ -19,7 +19,7 @@ def list_(
     queue: take.Queue = None,
     *,
     function: take.Function = None,
-    tenant: take.Tenant = None,
+    tenant: Tenant = None,
     error: take.Error = None,
     fingerprint: take.Fingerprint = None,
     correlation: take.Correlation = None,
@@ -111,7 +111,7 @@ def replay(
     queue: take.Queue = None,
     *,
     function: take.Function = None,
-    tenant: take.Tenant = None,
+    tenant: Tenant = None,
     error: take.Error = None,
     fingerprint: take.Fingerprint = None,
     correlation: take.Correlation = None,
@@ -123,8 +123,8 @@ def replay(
     limit: take.Limit = None,
     rate: take.Rate = None,
     ramp: take.Ramp = None,
-    dry_run: take.DryRun = False,
-    by: take.By = None,
+    dry_run: DryRun = False,
+    by: By = None,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
@@ -135,6 +135,7 @@ def replay(
     """
     from api_exchange_core.cli import letter_jobs
     from api_exchange_core.cli.opened import opened
+    from api_exchange_core.cli.operator import operator
     from api_exchange_core.domain.dead_letter_job import JobAction, JobOrder
 
     with opened(database_url) as store:
@@ -156,7 +157,7 @@ def replay(
         order = JobOrder(
             action=JobAction.REPLAY,
             filter=wanted,
-            by=take.operator(by),
+            by=operator(by),
             pace=take.pace(rate, ramp),
             most=limit,
         )
@@ -168,7 +169,7 @@ def discard(
     queue: take.Queue = None,
     *,
     function: take.Function = None,
-    tenant: take.Tenant = None,
+    tenant: Tenant = None,
     error: take.Error = None,
     fingerprint: take.Fingerprint = None,
     correlation: take.Correlation = None,
@@ -178,15 +179,16 @@ def discard(
     younger_than: take.YoungerThan = None,
     everything: take.Everything = False,
     limit: take.Limit = None,
-    dry_run: take.DryRun = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
-    by: take.By = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    by: By = None,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
     """Throw letters away for good. Asks first, and takes none that died after it has asked."""
     from api_exchange_core.cli import letter_jobs
     from api_exchange_core.cli.opened import opened
+    from api_exchange_core.cli.operator import operator
     from api_exchange_core.domain.dead_letter_job import JobAction, JobOrder
 
     with opened(database_url) as store:
@@ -205,7 +207,7 @@ def discard(
             younger_than=younger_than,
         )
         take.check_not_everything(wanted, everything=everything)
-        order = JobOrder(action=JobAction.DISCARD, filter=wanted, by=take.operator(by), most=limit)
+        order = JobOrder(action=JobAction.DISCARD, filter=wanted, by=operator(by), most=limit)
         letter_jobs.do(store, order, now=now, dry_run=dry_run, ask=not yes, json=json)
 
 

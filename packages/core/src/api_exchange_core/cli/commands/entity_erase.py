@@ -6,20 +6,19 @@ from typing import Annotated
 
 import typer
 
-from api_exchange_core.cli.arguments import DatabaseUrl, Json
+from api_exchange_core.cli.arguments import By, DatabaseUrl, DryRun, Json, Yes
+from api_exchange_core.cli.commands.entity import entity
 
 app = typer.Typer()
-entity = typer.Typer(help="Entities: things of the outside world that are tracked.")
-app.add_typer(entity, name="entity")
 
 
 @entity.command()
 def erase(
-    tenant: Annotated[str, typer.Argument(help="Whose entity it is.", show_default=False)],
     entity_id: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="The entity's id.", show_default=False)
     ] = None,
     *,
+    tenant: Annotated[str, typer.Option(help="Whose entity it is.", show_default=False)],
     external_id: Annotated[
         str | None,
         typer.Option(help="In place of the id: erase all entities that it names.", show_default=False),
@@ -30,14 +29,9 @@ def erase(
     source: Annotated[
         str | None, typer.Option(help="With --external-id: from this source only.", show_default=False)
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is held, and erase nothing.", show_default=False)
-    ] = False,
-    by: Annotated[
-        str | None,
-        typer.Option(help="Who asked for it, for the record; else who is logged in.", show_default=False),
-    ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    by: By = None,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
@@ -75,7 +69,11 @@ def erase(
             )
             return
         word = str(subjects[0].entity_id) if external_id is None else external_id
-        confirm_by_typing(word, what=f"erasing {len(subjects)} entities of tenant {tenant}", yes=yes)
+        confirm_by_typing(
+            word,
+            what=f"erasing {'an entity' if len(subjects) == 1 else f'{len(subjects):,} entities'} of tenant {tenant}",
+            yes=yes,
+        )
         use_case = store.operations.erase_entity()
         done = [(subject, *use_case.run(subject, requested_by=operator(by))) for subject in subjects]
     listing(

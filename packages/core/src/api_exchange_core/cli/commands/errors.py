@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api_exchange_core.cli.arguments import DatabaseUrl, Json, Tenant
+from api_exchange_core.cli.arguments import By, DatabaseUrl, Json, Tenant
 
 if TYPE_CHECKING:
     from api_exchange_core.containers.local import LocalStore
@@ -65,14 +64,15 @@ def show(
 def resolve(
     fingerprint: _Fingerprint,
     *,
-    by: Annotated[
-        str | None, typer.Option(help="Who says so; else who is logged in.", show_default=False)
-    ] = None,
+    by: By = None,
     tenant: Tenant = None,
     database_url: DatabaseUrl = None,
+    json: Json = False,
 ) -> None:
     """Say that a failure is mended. If it happens again, it is listed as regressed."""
     from api_exchange_core.cli.opened import opened
+    from api_exchange_core.cli.operator import operator
+    from api_exchange_core.cli.show import said
     from api_exchange_core.cli.tenants import wanted_tenant
 
     with opened(database_url) as store:
@@ -80,12 +80,13 @@ def resolve(
         group = _only(store, fingerprint, tenant_id)
         resolved = store.operations.errors().resolve(
             group.fingerprint,
-            by=getuser() if by is None else by,
+            by=operator(by),
             now=store.clock().now(),
             tenant_id=tenant_id,
         )
-    for_whom = "1 tenant" if resolved == 1 else f"{resolved} tenants"
-    print(f"{group.fingerprint} is resolved for {for_whom}" if resolved else "it was resolved before")
+    for_whom = "1 tenant" if resolved == 1 else f"{resolved:,} tenants"
+    text = f"{group.fingerprint} is resolved for {for_whom}" if resolved else "it was resolved before"
+    said({"fingerprint": group.fingerprint, "tenants": resolved}, text, json=json)
 
 
 def _only(store: LocalStore, fingerprint: str, tenant_id: TenantId | None) -> ErrorGroup:

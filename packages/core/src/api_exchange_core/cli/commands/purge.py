@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api_exchange_core.cli.arguments import DatabaseUrl, ExchangeTarget, Json
+from api_exchange_core.cli.arguments import DatabaseUrl, DryRun, ExchangeTarget, Json
 from api_exchange_core.cli.commands.db import db
 
 app = typer.Typer()
@@ -16,11 +16,8 @@ app = typer.Typer()
 def purge(
     target: ExchangeTarget,
     *,
-    most: Annotated[int, typer.Option(min=1, help="End after so many rows.")] = 1_000_000,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Count what has expired, and remove nothing.", show_default=False),
-    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="End after so many rows.")] = 1_000_000,
+    dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
@@ -36,7 +33,7 @@ def purge(
     retention = load_exchange(target).retention
     with opened(database_url) as store:
         purged = PurgeExpired(store.retention(), retention, store.clock(), store.sleeper()).run(
-            most=most, dry_run=dry_run
+            most=limit, dry_run=dry_run
         )
         erase_again = 0 if dry_run else store.operations.erase_tenant().sweep()
     lines = [(str(kept), f"{number:,}") for kept, number in purged.removed.items()]

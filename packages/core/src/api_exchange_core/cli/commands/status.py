@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from api_exchange_core.cli.arguments import DatabaseUrl, Json, Tenant
-from api_exchange_core.cli.lengths import length
-from api_exchange_core.cli.shares import share
+from api_exchange_core.cli.quantities import length, share
 
 app = typer.Typer()
 

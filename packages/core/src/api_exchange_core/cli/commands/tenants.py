@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api_exchange_core.cli.arguments import DatabaseUrl, Json
+from api_exchange_core.cli.arguments import By, DatabaseUrl, DryRun, Json, Yes
 
 if TYPE_CHECKING:
     from api_exchange_core.domain.erasure import Erasure
@@ -22,15 +22,17 @@ _Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Which tenants.
 
 
 @tenants.command()
-def add(ids: _Ids, *, database_url: DatabaseUrl = None) -> None:
+def add(ids: _Ids, *, database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Make tenants known; those that are known stay as they are."""
     from api_exchange_core.cli.opened import opened
+    from api_exchange_core.cli.show import said
     from api_exchange_core.domain.names import tenant_id
 
     with opened(database_url) as store:
         added = store.operations.add_tenants().add([tenant_id(id_) for id_ in ids])
-    for id_ in dict.fromkeys(ids):
-        typer.echo(f"{id_}: {'added' if id_ in added else 'was known already'}")
+    named = list(dict.fromkeys(ids))
+    lines = [f"{id_}: {'added' if id_ in added else 'was known already'}" for id_ in named]
+    said([{"tenant": id_, "added": id_ in added} for id_ in named], "\n".join(lines), json=json)
 
 
 @tenants.command("list")
@@ -46,7 +48,7 @@ def list_(*, database_url: DatabaseUrl = None, json: Json = False) -> None:
         [
             Column("tenant", lambda account: account.tenant.id, whole=True),
             Column("state", lambda account: _state(account.tenant)),
-            Column("since", lambda account: moment(account.created_at)),
+            Column("since (UTC)", lambda account: moment(account.created_at)),
             Column("keys", lambda account: str(account.api_keys), right=True),
             Column("configured", lambda account: ", ".join(account.tenant.config) or "-"),
         ],
@@ -56,17 +58,19 @@ def list_(*, database_url: DatabaseUrl = None, json: Json = False) -> None:
 
 
 @tenants.command()
-def disable(id_: _Id, *, database_url: DatabaseUrl = None) -> None:
+def disable(id_: _Id, *, database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Stop working for a tenant. Its data stays; messages that come for it end as dead letters."""
     _set_enabled(id_, database_url, enabled=False)
-    typer.echo(f"{id_}: disabled; processes that run notice it within seconds")
+    _say_enabled(
+        id_, f"{id_}: disabled; processes that run notice it within seconds", enabled=False, json=json
+    )
 
 
 @tenants.command()
-def enable(id_: _Id, *, database_url: DatabaseUrl = None) -> None:
+def enable(id_: _Id, *, database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Work for a tenant again. What became a dead letter meanwhile stays one until it is replayed."""
     _set_enabled(id_, database_url, enabled=True)
-    typer.echo(f"{id_}: enabled")
+    _say_enabled(id_, f"{id_}: enabled", enabled=True, json=json)
 
 
 @tenants.command()
@@ -140,14 +144,9 @@ def config(
 def erase(
     id_: _Id,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is held, and erase nothing.", show_default=False)
-    ] = False,
-    by: Annotated[
-        str | None,
-        typer.Option(help="Who asked for it, for the record; else who is logged in.", show_default=False),
-    ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    by: By = None,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
@@ -191,8 +190,8 @@ def erasures(*, database_url: DatabaseUrl = None, json: Json = False) -> None:
             Column("tenant", lambda one: one.tenant_id, whole=True),
             Column("what", lambda one: "all" if one.entity_proof is None else f"entity {one.entity_proof}"),
             Column("by", lambda one: one.requested_by),
-            Column("started", lambda one: moment(one.started_at)),
-            Column("finished", lambda one: moment(one.finished_at)),
+            Column("started (UTC)", lambda one: moment(one.started_at)),
+            Column("finished (UTC)", lambda one: moment(one.finished_at)),
             Column("removed", lambda one: f"{sum(one.removed.values()):,}", right=True),
         ],
         json=json,
@@ -221,6 +220,12 @@ def _set_enabled(id_: str, database_url: str | None, *, enabled: bool) -> None:
 
     with opened(database_url) as store:
         store.tenants().set_enabled(tenant_id(id_), enabled=enabled)
+
+
+def _say_enabled(id_: str, text: str, *, enabled: bool, json: bool) -> None:
+    from api_exchange_core.cli.show import said
+
+    said({"tenant": id_, "enabled": enabled}, text, json=json)
 
 
 def _state(tenant: Tenant) -> str:
