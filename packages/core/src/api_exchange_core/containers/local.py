@@ -31,8 +31,8 @@ from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
-from api_exchange_core.adapters.telemetry.metrics import observe_store
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.adapters.telemetry.store_metrics import StoreMetrics
 from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.use_cases import UseCases
@@ -228,8 +228,10 @@ def observe(container: LocalContainer) -> None:
     Once a process: instruments of OpenTelemetry stay for its life.
     """
     queues = [function.input_queue for function in container.exchange().functions]
-    observe_store(
+    StoreMetrics(
         container.queue(),
+        container.operations.backlog(),
         container.outbox(),
+        container.clock(),
         of=[*queues, *(dead_letter_queue(queue) for queue in queues)],
-    )
+    ).register()
