@@ -63,6 +63,10 @@ class LocalSettings(BaseSettings):
         description="Serve HTTP functions, /healthz, /readyz and /metrics; by default if there are HTTP functions",
     )
     host: str = Field(default="127.0.0.1", description="Address that HTTP is served on")
+    metrics: bool | None = Field(
+        default=None,
+        description="Serve /metrics; by default if there are no HTTP functions, or if only this machine reaches them",
+    )
     timers: bool = Field(default=True, description="Fire timers in this process; any number of processes may")
     stop_grace: float = Field(
         default=20.0,
@@ -158,6 +162,7 @@ class LocalContainer(LocalStore):
         host=LocalStore.settings.provided.host,
         port=LocalStore.settings.provided.port,
         page=page,
+        metrics=LocalStore.settings.provided.metrics,
         timers=LocalStore.settings.provided.timers,
         grace=providers.Factory(timedelta, seconds=LocalStore.settings.provided.stop_grace),
     )
