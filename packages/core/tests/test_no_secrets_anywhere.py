@@ -35,6 +35,7 @@ from api_exchange_core import (
     EntityReference,
     Exchange,
     ExchangeError,
+    Exclusive,
     FileOutputHandler,
     Message,
     PermanentError,
@@ -55,6 +56,7 @@ from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.telemetry.tracing import Tracing
 from api_exchange_core.application.accept_request import Request, api_key_hash
 from api_exchange_core.application.call import Call, Incoming
+from api_exchange_core.application.chores import Chore, Done
 from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.cli.settings import settings_with
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
@@ -65,6 +67,7 @@ from api_exchange_core.domain.failure import Failure, Problem
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId, dead_letter_queue
 from api_exchange_core.domain.output import OutputMessage
 from api_exchange_core.domain.tenant import Tenant
+from api_exchange_core.domain.tenant_config import checked_config, config_of
 from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.local.http_app import http_app
@@ -265,12 +268,22 @@ def told() -> Iterator[Told]:
         structlog.configure(**before)
 
 
+PLAIN = RetryPolicy(max_attempts=2)
+QUICK = RetryPolicy(max_attempts=1, quick_retries=2, quick_budget=timedelta(milliseconds=10))
+RETRIES: dict[str, tuple[RetryPolicy, bool | Exclusive]] = {
+    "plain": (PLAIN, False),
+    "quick": (QUICK, False),
+    "exclusive": (PLAIN, Exclusive()),
+}
+
+
 class Shop:
     """An exchange on a real database, driven by hand."""
 
-    def __init__(self, processor: ProcessorInterface, told: Told, folder: Path) -> None:
+    def __init__(self, processor: ProcessorInterface, told: Told, folder: Path, how: str = "plain") -> None:
         exchange = Exchange("shop", tenants=[CUSTOMER])
-        self.keep = exchange.queue("keep", INBOX, processor, retry=RetryPolicy(max_attempts=2))
+        retry, exclusive = RETRIES[how]
+        self.keep = exchange.queue("keep", INBOX, processor, retry=retry, exclusive=exclusive)
         self.intake = exchange.http("intake", "/orders", Strict(keeping), tenant=TenantFromApiKey())
         settings = LocalSettings(
             database_url=SecretStr(f"sqlite:///{folder}/{SECRET}.db"), output_folder=folder / "output"
@@ -304,14 +317,17 @@ class Shop:
         return [failure for one in letters if (failure := decode_failure(one.body)) is not None]
 
     def errors(self) -> str:
-        """The errors table, as it is stored."""
+        """What is stored of errors and messages."""
         with self.container.engine().connect() as connection:
-            return repr(connection.execute(sqlalchemy.text("SELECT * FROM errors")).all())
+            return "".join(
+                repr(connection.execute(sqlalchemy.text(f"SELECT * FROM {table}")).all())
+                for table in ("errors", "error_groups", "journal")
+            )
 
 
 @contextmanager
-def shop(processor: ProcessorInterface, told: Told, folder: Path) -> Iterator[Shop]:
-    shop = Shop(processor, told, folder)
+def shop(processor: ProcessorInterface, told: Told, folder: Path, how: str = "plain") -> Iterator[Shop]:
+    shop = Shop(processor, told, folder, how)
     try:
         yield shop
     finally:
@@ -326,9 +342,10 @@ def assert_nothing_is_told(told: Told) -> None:
         assert KEY not in text, name
 
 
+@pytest.mark.parametrize("how", RETRIES)
 @pytest.mark.parametrize("name", STEPS)
-def test_however_a_message_ends(name: str, told: Told, tmp_path: Path) -> None:
-    with shop(STEPS[name], told, tmp_path) as here:
+def test_however_a_message_ends(name: str, how: str, told: Told, tmp_path: Path) -> None:
+    with shop(STEPS[name], told, tmp_path, how) as here:
         here.send()
         settlements = here.work()
         assert_nothing_is_told(told)
@@ -338,8 +355,9 @@ def test_however_a_message_ends(name: str, told: Told, tmp_path: Path) -> None:
     assert SECRET not in errors + repr(settlements)
     assert quotes_content or PAYLOAD not in errors
     for failure in failures:
-        assert SECRET not in failure.reason
-        assert PAYLOAD not in failure.reason
+        for reason in (failure.reason, failure.code, *(past.reason for past in failure.history)):
+            assert SECRET not in reason
+            assert PAYLOAD not in reason or (quotes_content and how == "quick")
     for settlement in settlements:
         if isinstance(settlement.disposition, DeadLetter):
             assert SECRET not in settlement.disposition.reason
@@ -438,6 +456,50 @@ def test_requests_taken_in_and_refused(
     assert answer.status_code == status
     assert not [word for word in (SECRET, PAYLOAD, KEY) if word in answer.text]
     assert_nothing_is_told(told)
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionError(SECRET_TEXT), TransientError(SECRET_TEXT), KeyError(PAYLOAD)]
+)
+def test_a_chore_that_fails(error: Exception, told: Told, tmp_path: Path) -> None:
+    def round_() -> Done:
+        raise error
+
+    with shop(Does(keeping), told, tmp_path) as here:
+        here.container.use_cases.do_chore().do(
+            Chore(name="sweep", every=timedelta(minutes=1), round=round_, exclusive=True)
+        )
+        assert "chore.error" in told.log
+        assert_nothing_is_told(told)
+
+
+def test_a_message_whose_claim_is_left_held_and_given_up(told: Told, tmp_path: Path) -> None:
+    with shop(Does(raising(SystemExit(SECRET_TEXT))), told, tmp_path, "exclusive") as here:
+        here.send()
+        here.work()
+        held = here.container.use_cases.held_messages()
+        told.observer.event("test.ended", held=repr(held.waiting(CUSTOMER)))
+        assert_nothing_is_told(told)
+
+
+class ShopConfig(BaseModel):
+    pages: int = 1
+
+
+def test_configuration_that_does_not_fit_is_told_by_its_names(told: Told) -> None:
+    wrong: dict[str, Any] = {"pages": f"{SECRET} {PAYLOAD}"}
+    with pytest.raises(DeferError) as waiting:
+        config_of(CUSTOMER, wrong, ShopConfig)
+    with pytest.raises(PermanentError) as refused:
+        checked_config(ShopConfig, wrong)
+    tenant = Tenant(CUSTOMER, config=wrong)
+    for text in (str(waiting.value), str(refused.value), repr(tenant)):
+        assert "pages" in text or text == repr(tenant)
+        assert SECRET not in text
+        assert PAYLOAD not in text
+    structlog.get_logger().error("refused", exc_info=refused.value, tenant=tenant)
+    assert SECRET not in told.log
+    assert PAYLOAD not in told.log
 
 
 class Down:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
 from typing_extensions import override
 
-from api_exchange_core.adapters.telemetry.metrics import Metrics, observe_store
+from api_exchange_core.adapters.telemetry.metrics import Metrics
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.adapters.telemetry.store_metrics import StoreMetrics
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.failure import Problem
-from api_exchange_core.domain.names import QueueName
+from api_exchange_core.domain.names import QueueName, TenantId
+from api_exchange_core.ports.backlog import Backlog, Waiting, WaitingMessages
 from api_exchange_core.ports.observer import Handled, Outcome, PassedOn
+from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_core.ports.queue_inspector import QueueInspector
-from api_exchange_testing import InMemoryStore
+from api_exchange_testing import InMemoryQueue, InMemoryStore, InMemoryUnitOfWorkFactory, VirtualClock
+from api_exchange_testing.memory.backlog import InMemoryBacklog
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 Point = NumberDataPoint | HistogramDataPoint
 
@@ -108,7 +115,7 @@ def test_outputs_and_versions_are_added_up(meters: Meters) -> None:
     metrics = Metrics(meters.meter)
     metrics.handled(handled(outputs=3))
     metrics.handled(handled(outputs=2))
-    assert meters.values("messaging.client.sent.messages") == {(): 5}
+    assert meters.values("messaging.client.sent.messages", "messaging.operation.name") == {("send",): 5}
     assert meters.values("api_exchange.entity.versions") == {(): 10}
 
 
@@ -150,22 +157,68 @@ class Depths(QueueInspector):
         return self._depths
 
 
+class WaitingHere(Backlog):
+    """Messages in a queue of the exchange, and in one whose name is nobody's business."""
+
+    is_down = False
+
+    @override
+    def messages(self, *, now: datetime) -> Sequence[WaitingMessages]:
+        if self.is_down:
+            raise TransientError("the database cannot be reached")
+        return [
+            WaitingMessages(queue=QueueName("orders"), count=2, since=now - timedelta(seconds=90)),
+            WaitingMessages(queue=QueueName("secret_tenant"), count=1, since=now - timedelta(days=1)),
+        ]
+
+    @override
+    def effects(self, *, now: datetime) -> Waiting | None:
+        raise AssertionError("the outbox itself tells")
+
+
 def test_the_store_is_asked_when_metrics_are_collected_and_not_before(meters: Meters) -> None:
-    queues = Depths(orders=7, secret_tenant=1)
-    observe_store(
-        queues,
-        InMemoryStore().relay_source,
-        of=[QueueName("orders"), QueueName("orders-dlq")],
-        meter=meters.meter,
-    )
-    queues.is_down = True
+    queues, backlog = Depths(orders=7, secret_tenant=1), WaitingHere()
+    store, clock = InMemoryStore(), VirtualClock(NOW)
+    with_dead_letters = [QueueName("orders"), QueueName("orders-dlq")]
+    StoreMetrics(queues, backlog, store.relay_source, clock, of=with_dead_letters).register(meters.meter)
+    queues.is_down = backlog.is_down = True
     assert meters.points("api_exchange.queue.depth") == []
-    queues.is_down = False
-    assert meters.values("api_exchange.queue.depth", "messaging.destination.name") == {
-        ("orders",): 7,
-        ("orders-dlq",): 0,
-    }
+    assert meters.points("api_exchange.queue.oldest") == []
+    queues.is_down = backlog.is_down = False
+    by = "messaging.destination.name"
+    assert meters.values("api_exchange.queue.depth", by) == {("orders",): 7, ("orders-dlq",): 0}
+    assert meters.values("api_exchange.queue.oldest", by) == {("orders",): 90, ("orders-dlq",): 0}
     assert meters.values("api_exchange.outbox.pending") == {(): 0}
+
+
+def test_an_outbox_that_nobody_relays_has_a_lag_and_one_that_is_stuck_a_number(meters: Meters) -> None:
+    queue = InMemoryQueue(clock := VirtualClock(NOW))
+    store = InMemoryStore()
+    backlog = InMemoryBacklog(store, queue)
+    StoreMetrics(queue, backlog, store.relay_source, clock, of=()).register(meters.meter)
+
+    def told() -> list[float]:
+        names = ("pending", "stuck", "lag")
+        return [meters.values(f"api_exchange.outbox.{name}")[()] for name in names]
+
+    assert told() == [0, 0, 0]
+    with InMemoryUnitOfWorkFactory(store).begin(TenantId("customer-a")) as unit:
+        line = OutgoingLine(tenant_id=TenantId("customer-a"), name="kept.jsonl", line=b"{}")
+        [row] = unit.outbox.add([line], now=clock.now())
+        unit.commit()
+    clock.advance(timedelta(hours=1))
+    pending, stuck, lag = told()
+    assert (pending, stuck) == (1, 0)
+    assert 3000 < lag <= 3600
+    store.relay_source.postpone([row.id], until=clock.now())
+    assert told() == [1, 1, 0]
+
+
+def test_further_calls_within_an_attempt_are_counted(meters: Meters) -> None:
+    metrics = Metrics(meters.meter)
+    metrics.handled(handled())
+    metrics.handled(replace(handled(), quick_retries=2))
+    assert meters.values("api_exchange.quick_retries", "api_exchange.function") == {("to-canonical",): 2}
 
 
 def test_metrics_that_cannot_be_counted_fail_no_work() -> None:

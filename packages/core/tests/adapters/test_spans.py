@@ -12,7 +12,7 @@ from dependency_injector import providers
 from opentelemetry import trace as otel
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -29,15 +29,18 @@ from api_exchange_core import (
     ProcessorInterface,
     QueueOutputHandler,
     RetryableError,
+    RetryPolicy,
     Schedule,
 )
 from api_exchange_core.adapters.telemetry.metrics import Metrics
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.telemetry.tracing import Tracing
+from api_exchange_core.application.tenant_gate import GATE_MEMORY
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.envelope import decode, encode
-from api_exchange_core.domain.errors import ClaimLostError
+from api_exchange_core.domain.errors import ClaimLostError, TransientError
 from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
+from api_exchange_core.domain.tenant import Tenant
 from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Observer
@@ -49,6 +52,7 @@ from api_exchange_testing import (
     InMemoryUnitOfWorkFactory,
     SeededRandomness,
     VirtualClock,
+    VirtualSleeper,
 )
 
 CUSTOMER = TenantId("customer-a")
@@ -86,9 +90,18 @@ class DoesAsync(ProcessorInterface):
 class Bench:
     """A function and a timer on memory adapters."""
 
-    def __init__(self, processor: ProcessorInterface, observer: Observer, *, concurrency: int = 1) -> None:
+    def __init__(
+        self,
+        processor: ProcessorInterface,
+        observer: Observer,
+        *,
+        concurrency: int = 1,
+        retry: RetryPolicy | None = None,
+    ) -> None:
         exchange = Exchange("shop", tenants=[CUSTOMER, "customer-b"])
-        self.function = exchange.queue("keep", INBOX, processor, concurrency=concurrency)
+        self.function = exchange.queue(
+            "keep", INBOX, processor, concurrency=concurrency, retry=RetryPolicy() if retry is None else retry
+        )
         self.timer = exchange.timer("tick", Schedule.every(minutes=5), processor)
         self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.queue = InMemoryQueue(self.clock)
@@ -105,6 +118,7 @@ class Bench:
             publisher=providers.Object(self.queue),
             files=providers.Object(InMemoryFileSink()),
             outbox=providers.Object(self.store.relay_source),
+            sleeper=providers.Object(VirtualSleeper(self.clock)),
         )
 
     def put(self, *ids: str, trace: TraceContext | None = MADE_IN, tenant: str = CUSTOMER) -> None:
@@ -342,6 +356,81 @@ def test_a_call_whose_claim_was_lost_has_a_span_that_says_so(spans: Spans) -> No
     bench.work()
     [span] = spans.all
     assert attributes(span)["error.type"] == "ClaimLostError"
+
+
+class Counted(SpanProcessor):
+    """Which spans began, and which ended."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+
+    @override
+    def on_start(self, span: Span, parent_context: object = None) -> None:
+        self.begun.append(span.get_span_context().span_id)
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        context = span.get_span_context()
+        assert context is not None
+        self.ended.append(context.span_id)
+
+
+@pytest.mark.parametrize("way", [Does, DoesAsync])
+def test_each_call_of_an_attempt_has_a_span_that_ends_once(spans: Spans, way: type[Does | DoesAsync]) -> None:
+    counted = Counted()
+    spans.provider.add_span_processor(counted)
+    left = [ConnectionError("hunter2"), ConnectionError("hunter2")]
+
+    def step(*_: object) -> None:
+        if left:
+            raise left.pop()
+
+    bench = Bench(way(step), spans.observer, retry=RetryPolicy(quick_retries=3))
+    bench.put("m-1")
+    bench.work()
+    bench.use_cases.calls().close()
+    assert [attributes(span).get("api_exchange.outcome") for span in spans.all] == [None, None, "completed"]
+    assert [attributes(span).get("error.type") for span in spans.all] == ["ConnectionError"] * 2 + [None]
+    [child] = bench.sent()
+    assert ids_of(child.trace) == ids(spans.all[-1])
+    assert counted.begun == counted.ended
+    assert "hunter2" not in "".join(span.to_json() for span in spans.all)
+
+
+@pytest.mark.parametrize("meanwhile", ["erased", "out of reach"])
+def test_a_call_that_is_not_committed_for_its_tenants_sake_has_a_span_that_ends_once(
+    spans: Spans, meanwhile: str
+) -> None:
+    counted = Counted()
+    spans.provider.add_span_processor(counted)
+
+    class Down(InMemoryTenantDirectory):
+        @override
+        def get(self, tenant_id: TenantId) -> Tenant | None:
+            if ran and meanwhile == "out of reach":
+                raise TransientError("the directory is out of reach")
+            return super().get(tenant_id)
+
+    ran: list[bool] = []
+
+    def step(*_: object) -> None:
+        ran.append(True)
+        bench.clock.advance(2 * GATE_MEMORY)
+        if meanwhile == "erased":
+            directory.set_enabled(CUSTOMER, enabled=False)
+            directory.mark_erased(CUSTOMER, now=bench.clock.now())
+
+    bench = Bench(Does(step), spans.observer)
+    directory = Down()
+    directory.add([CUSTOMER], now=bench.clock.now())
+    bench.use_cases.tenants.override(providers.Object(directory))
+    bench.put("m-1")
+    bench.work()
+    error = "ErasedTenantError" if meanwhile == "erased" else "TransientError"
+    assert error in [attributes(span).get("error.type") for span in spans.all]
+    assert ran
+    assert counted.begun == counted.ended
 
 
 def test_a_trace_that_is_not_sampled_goes_on_unsampled() -> None:

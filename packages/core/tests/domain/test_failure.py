@@ -60,3 +60,8 @@ def test_what_cannot_be_waited_is_never_a_problems_wait(asked: Any) -> None:
     result.retry_after = asked
     with pytest.raises(ValueError, match="retry_after"):
         Problem.of_result(result, function="step")
+
+
+def test_a_code_that_holds_a_secret_is_kept_without_it() -> None:
+    result = ProcessingResult.create_failure("refused", code="refused, token=hunter2Zq81secret")
+    assert "hunter2" not in Problem.of_result(result, function="step").code

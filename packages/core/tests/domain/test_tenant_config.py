@@ -9,7 +9,12 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretBytes, Se
 from api_exchange_core import DeclarationError, DeferError, Exchange
 from api_exchange_core.domain.errors import InvalidPayloadError, TenantError, UnrepresentableError
 from api_exchange_core.domain.names import TenantId
-from api_exchange_core.domain.tenant_config import WAIT_FOR_CONFIG, checked_config, config_of
+from api_exchange_core.domain.tenant_config import (
+    MAX_CONFIG_BYTES,
+    WAIT_FOR_CONFIG,
+    checked_config,
+    config_of,
+)
 
 ACME = TenantId("acme")
 
@@ -107,6 +112,14 @@ def test_a_model_that_allows_more_takes_more() -> None:
 def test_a_value_without_a_json_form_is_refused() -> None:
     with pytest.raises(UnrepresentableError):
         checked_config(ShopConfig, {"shop": {1, 2}})
+
+
+def test_a_configuration_is_no_place_for_data() -> None:
+    fits = {"shop": "x" * (MAX_CONFIG_BYTES - 20)}
+    assert checked_config(ShopConfig, fits) == fits
+    with pytest.raises(InvalidPayloadError, match="65,536 is the limit") as refused:
+        checked_config(ShopConfig, {"shop": "x" * MAX_CONFIG_BYTES})
+    assert len(str(refused.value)) < 200
 
 
 def test_tenants_that_differ_only_in_case_are_refused_at_the_declaration() -> None:

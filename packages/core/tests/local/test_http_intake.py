@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from api_exchange_core.application.accept_request import api_key_hash
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES, decode
 from api_exchange_core.domain.names import QueueName, TenantId
+from api_exchange_core.local.bell import Bell
+from api_exchange_core.local.http_app import http_app
 from api_exchange_testing.memory.observer import RecordingObserver
 
 KEY = {"X-API-Key": "key-of-customer-a"}
@@ -88,7 +93,6 @@ def test_a_request_is_stored_and_acknowledged_with_its_ids(
 
 
 def wait_for_output(container: LocalContainer, correlation_id: str) -> list[Message]:
-    from datetime import timedelta
     from time import monotonic
 
     found: list[Message] = []
@@ -163,3 +167,66 @@ def test_a_head_request_is_no_get_and_stores_nothing(http: httpx.Client) -> None
 def test_two_keys_in_one_request_prove_nothing(http: httpx.Client) -> None:
     keys = [("X-API-Key", "guessed"), ("X-API-Key", "key-of-customer-a")]
     assert http.post("/orders", json={"id": "1"}, headers=keys).status_code == 401
+
+
+class Client:
+    """An ASGI server of a client that sends no more than the head of its request."""
+
+    def __init__(self, *headers: tuple[bytes, bytes]) -> None:
+        self.scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/orders",
+            "raw_path": b"/orders",
+            "query_string": b"",
+            "headers": list(headers),
+            "scheme": "http",
+            "server": ("shop", 80),
+        }
+        self.bodies_asked_for = 0
+        self.status: int | None = None
+        self.answered: dict[bytes, bytes] = {}
+
+    async def receive(self) -> dict[str, Any]:
+        self.bodies_asked_for += 1
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nothing more comes")
+
+    async def send(self, event: Any) -> None:
+        if event["type"] == "http.response.start":
+            self.status = event["status"]
+            self.answered = dict(event["headers"])
+
+    def ask(self, container: LocalContainer) -> None:
+        app = http_app(
+            container.exchange().functions,
+            container.use_cases.accept(),
+            bell=Bell(),
+            observer=container.observer(),
+            body_timeout=timedelta(0),
+        )
+        asyncio.run(app(self.scope, self.receive, self.send))
+
+
+@pytest.mark.parametrize("headers", [(), ((b"x-api-key", b"unknown"),)])
+def test_of_a_stranger_no_body_is_read(
+    container: LocalContainer, headers: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    client = Client(*headers)
+    client.ask(container)
+    assert (client.status, client.bodies_asked_for) == (401, 0)
+
+
+def test_a_body_that_does_not_come_holds_up_a_connection_no_longer_than_it_may(
+    container: LocalContainer,
+) -> None:
+    client = Client((b"x-api-key", b"key-of-customer-a"))
+    client.ask(container)
+    assert (client.status, client.answered[b"connection"]) == (408, b"close")
+
+
+def test_a_head_without_end_is_refused(container: LocalContainer) -> None:
+    with socket.create_connection(("127.0.0.1", container.runner().http_port), timeout=30) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: shop\r\nX-Long: " + b"x" * 40_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")

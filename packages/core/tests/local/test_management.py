@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -41,12 +42,16 @@ class Step(ProcessorInterface):
         return ProcessingResult.create_success()
 
 
-def container_of(folder: Path, *, http: bool | None, has_http_function: bool = False) -> LocalContainer:
+def container_of(
+    folder: Path, *, http: bool | None, has_http_function: bool = False, **settings_: Any
+) -> LocalContainer:
     exchange = Exchange("shop", tenants=["customer-a"])
     exchange.queue("step", "orders", Step)
     if has_http_function:
         exchange.http("intake", "/orders", Step, tenant=TenantFromApiKey())
-    settings = LocalSettings(database_url=SecretStr(f"sqlite:///{folder}/exchange.db"), http=http, port=0)
+    settings = LocalSettings(
+        database_url=SecretStr(f"sqlite:///{folder}/exchange.db"), http=http, port=0, **settings_
+    )
     return prepared_container(
         exchange, settings, observer=RecordingObserver(), page=lambda: (b"a_metric 1\n", "text/plain")
     )
@@ -86,6 +91,28 @@ def test_a_process_at_work_is_alive_ready_and_tells_its_metrics(tmp_path: Path) 
         assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
         metrics = get(runner, "/metrics")
         assert (metrics.text, metrics.headers["content-type"]) == ("a_metric 1\n", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("host", "has_http_function", "metrics", "status"),
+    [
+        ("0.0.0.0", True, None, 404),
+        ("0.0.0.0", True, True, 200),
+        ("0.0.0.0", False, None, 200),
+        ("127.0.0.1", True, None, 200),
+        ("127.0.0.1", True, False, 404),
+    ],
+)
+def test_metrics_are_not_shown_to_whoever_may_call_functions_from_elsewhere(
+    tmp_path: Path, host: str, has_http_function: bool, metrics: bool | None, status: int
+) -> None:
+    container = container_of(
+        tmp_path, http=True, has_http_function=has_http_function, host=host, metrics=metrics
+    )
+    with running(container) as runner:
+        assert get(runner, "/metrics").status_code == status
+        assert runner.serves_metrics is (status == 200)
+        assert get(runner, "/readyz").status_code == 200
 
 
 def test_a_store_that_cannot_be_worked_with_makes_it_unready_and_the_log_says_why(tmp_path: Path) -> None:

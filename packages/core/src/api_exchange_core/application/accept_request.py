@@ -90,7 +90,15 @@ class AcceptRequest:
             RequestRefusedError: it is not taken in; says why.
             TransientError: it may not have been stored; the caller should try again.
         """
-        tenant_id = self._tenant(function, request)
+        return self.take_in(function, request, tenant_id=self.tenant_of(function, request.headers))
+
+    def take_in(self, function: Function, request: Request, *, tenant_id: TenantId) -> Message:
+        """As `accept`, for a request of which `tenant_of` has found out whose it is.
+
+        Raises:
+            RequestRefusedError: it is not taken in; says why.
+            TransientError: it may not have been stored; the caller should try again.
+        """
         payload = _payload(request)
         model = function.processor.payload_model
         try:
@@ -104,14 +112,20 @@ class AcceptRequest:
         except InvalidMessageError as error:
             raise RequestRefusedError(Refusal.TOO_LARGE, str(error)) from None
 
-    def _tenant(self, function: Function, request: Request) -> TenantId:
+    def tenant_of(self, function: Function, headers: Mapping[str, str]) -> TenantId:
+        """The tenant that a request proves by its *headers*: known before anybody reads the body.
+
+        Raises:
+            RequestRefusedError: it proves none.
+            TransientError: nobody could be asked.
+        """
         trigger = function.trigger
         if not isinstance(trigger, HttpTrigger):
             raise RequestRefusedError(Refusal.FORBIDDEN, f"function {function.name!r} takes no requests")
-        return self._by_api_key(trigger.tenant, request)
+        return self._by_api_key(trigger.tenant, headers)
 
-    def _by_api_key(self, source: TenantFromApiKey, request: Request) -> TenantId:
-        key = request.headers.get(source.header.lower())
+    def _by_api_key(self, source: TenantFromApiKey, headers: Mapping[str, str]) -> TenantId:
+        key = headers.get(source.header.lower())
         if key is None:
             raise RequestRefusedError(
                 Refusal.UNAUTHENTICATED, f"send the API key in the header {source.header}"

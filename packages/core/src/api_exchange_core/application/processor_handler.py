@@ -22,7 +22,13 @@ from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Settlement
 from api_exchange_core.domain.entity import EntityHead
-from api_exchange_core.domain.errors import ClaimLostError, LostRaceError, PermanentError, TransientError
+from api_exchange_core.domain.errors import (
+    ClaimLostError,
+    ErasedTenantError,
+    LostRaceError,
+    PermanentError,
+    TransientError,
+)
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.exclusive import Exclusive
 from api_exchange_core.domain.intentions import Intentions
@@ -127,8 +133,10 @@ class ProcessorHandler:
             self._ran_last[function.name] = batch[0].message.tenant_id
         erased = self.reception.is_erased(function, batch[0].message.tenant_id)
         if erased is None:
+            self._abandon(begun, TransientError.__name__)
             return self._given_back(function, batch, WAIT_FOR_STORE)
         if erased:
+            self._abandon(begun, ErasedTenantError.__name__)
             return [self.reception.dropped(function, incoming) for incoming in batch]
         ran = [call for call in begun if self._is_ours(call, keeper)]
         failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
@@ -221,11 +229,14 @@ class ProcessorHandler:
                 self._leave_to_policy(call)
         if not may_run_again:
             return []
-        for call in may_run_again:
-            self.observer.abandoned(call.trace, TransientError.__name__)
+        self._abandon(may_run_again, TransientError.__name__)
         return self._given_back(
             may_run_again[0].function, [call.incoming for call in may_run_again], WAIT_FOR_STORE
         )
+
+    def _abandon(self, calls: Sequence[Call], reason: str) -> None:
+        for call in calls:
+            self.observer.abandoned(call.trace, reason)
 
     def _uncommitted(self, call: Call, error: Exception, reruns: int) -> list[Settlement]:
         """The settlement of a message that could not be committed even alone."""

@@ -81,7 +81,9 @@ class Reception:
         except Exception as error:  # noqa: BLE001 - the last frame we own: unknown means try again
             self._tell(function, message.tenant_id, error)
             return Settlement(delivery, WAIT_FOR_STORE)
-        by_tenant.setdefault(message.tenant_id, []).append(replace(incoming, tenant_config=tenant.config))
+        if tenant.config:
+            incoming = replace(incoming, tenant_config=tenant.config)
+        by_tenant.setdefault(message.tenant_id, []).append(incoming)
         return None
 
     def dropped(self, function: Function, incoming: Incoming) -> Settlement:

@@ -31,8 +31,8 @@ from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
-from api_exchange_core.adapters.telemetry.metrics import observe_store
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.adapters.telemetry.store_metrics import StoreMetrics
 from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.use_cases import UseCases
@@ -63,6 +63,10 @@ class LocalSettings(BaseSettings):
         description="Serve HTTP functions, /healthz, /readyz and /metrics; by default if there are HTTP functions",
     )
     host: str = Field(default="127.0.0.1", description="Address that HTTP is served on")
+    metrics: bool | None = Field(
+        default=None,
+        description="Serve /metrics; by default if there are no HTTP functions, or if only this machine reaches them",
+    )
     timers: bool = Field(default=True, description="Fire timers in this process; any number of processes may")
     stop_grace: float = Field(
         default=20.0,
@@ -158,6 +162,7 @@ class LocalContainer(LocalStore):
         host=LocalStore.settings.provided.host,
         port=LocalStore.settings.provided.port,
         page=page,
+        metrics=LocalStore.settings.provided.metrics,
         timers=LocalStore.settings.provided.timers,
         grace=providers.Factory(timedelta, seconds=LocalStore.settings.provided.stop_grace),
     )
@@ -228,8 +233,10 @@ def observe(container: LocalContainer) -> None:
     Once a process: instruments of OpenTelemetry stay for its life.
     """
     queues = [function.input_queue for function in container.exchange().functions]
-    observe_store(
+    StoreMetrics(
         container.queue(),
+        container.operations.backlog(),
         container.outbox(),
+        container.clock(),
         of=[*queues, *(dead_letter_queue(queue) for queue in queues)],
-    )
+    ).register()

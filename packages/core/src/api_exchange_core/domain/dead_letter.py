@@ -18,6 +18,7 @@ from api_exchange_core.domain.failure import Failure
 from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MAX_COUNT, FunctionName, MessageId, QueueName, TenantId
+from api_exchange_core.domain.redaction import REDACTED, is_secret_name, redacted
 
 LetterId = NewType("LetterId", str)
 """What a transport calls a letter; good for as long as the letter lies there."""
@@ -110,7 +111,7 @@ class Letter:
             type=message.type,
             made_at=message.time,
             entity=message.entity,
-            metadata=message.metadata,
+            metadata=_without_secrets(message.metadata),
             replays=message.replays,
         )
 
@@ -244,3 +245,8 @@ def _message(body: bytes) -> Message | None:
 
 def _mentions(failure: Failure | None, text: str) -> bool:
     return failure is not None and text.casefold() in f"{failure.code}: {failure.reason}".casefold()
+
+
+def _without_secrets(metadata: Mapping[str, str]) -> Mapping[str, str]:
+    """What is told of *metadata*; the letter itself, and what is put back of it, has all of it."""
+    return {name: REDACTED if is_secret_name(name) else redacted(value) for name, value in metadata.items()}

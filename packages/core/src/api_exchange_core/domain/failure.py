@@ -88,7 +88,7 @@ class Problem:
         """
         code = result.code if result.code is not None else "ProcessingFailed"
         return cls(
-            code=_shortened(code, MAX_CODE),
+            code=_shortened(redacted(code[: 4 * MAX_CODE]), MAX_CODE),
             reason=_told(result.error if result.error is not None else ""),
             fingerprint=fingerprint_of_result(
                 code=result.code, reason=result.error, function=function, operation=operation

@@ -65,8 +65,8 @@ class Message:
             _check_text(self.causation_id, "causation_id")
         if self.time.utcoffset() != timedelta(0):
             raise InvalidMessageError(f"a message's time is aware and in UTC, not {self.time!r}")
-        _check_count(self.attempt, "attempt", least=1)
-        _check_count(self.replays, "replays", least=0)
+        if not (_is_count(self.attempt) and _is_count(self.replays)) or self.attempt == 0:
+            raise _no_count(self.attempt, self.replays)
         if self.entity is not None and self.entity.tenant_id != self.tenant_id:
             raise InvalidMessageError(
                 f"message {self.id!r} of tenant {self.tenant_id!r} refers to an entity of {self.entity.tenant_id!r}"
@@ -84,11 +84,16 @@ class Message:
         return validated(model, self.payload, where=f"payload of message {self.id!r}")
 
 
-def _check_count(value: object, name: str, *, least: int) -> None:
-    if type(value) is not int or not least <= value <= MAX_COUNT:
-        raise InvalidMessageError(
-            f"a message's {name} is a whole number from {least} to {MAX_COUNT:,}, not {value!r}"
-        )
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MAX_COUNT
+
+
+def _no_count(attempt: object, replays: object) -> InvalidMessageError:
+    wrong_replays = _is_count(attempt) and attempt != 0
+    name, value, least = ("replays", replays, 0) if wrong_replays else ("attempt", attempt, 1)
+    return InvalidMessageError(
+        f"a message's {name} is a whole number from {least} to {MAX_COUNT:,}, not {value!r}"
+    )
 
 
 def _check_text(value: object, name: str) -> None:

@@ -8,6 +8,7 @@ Queue (3 to 63 of lower-case letters, digits and single hyphens, no hyphen at an
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NewType
 
 from api_exchange_core.domain.errors import DeclarationError, TenantError
@@ -25,6 +26,9 @@ MAX_IDENTIFIER = 255
 
 MAX_COUNT = 2**31 - 1
 """Largest attempt or version; columns are as wide."""
+
+MAX_TENANT = 64
+"""Longest id of a tenant, in characters; columns are as wide."""
 
 _PORTABLE = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
@@ -54,12 +58,18 @@ def tenant_id(value: str) -> TenantId:
     Raises:
         TenantError: it cannot.
     """
-    if not isinstance(value, str) or not _TENANT.fullmatch(value):
+    if not isinstance(value, str) or len(value) > MAX_TENANT or not _is_tenant(value):
         raise TenantError(
             f"{value!r} is no tenant id: use 1 to 64 letters, digits, '.', '_' or '-', "
             "with a letter or digit at both ends"
         )
     return TenantId(value)
+
+
+@lru_cache(maxsize=4096)
+def _is_tenant(value: str) -> bool:
+    """Remembered, since each message is asked several times; of what is short only, or strangers fill the memory."""
+    return _TENANT.fullmatch(value) is not None
 
 
 def dead_letter_queue(queue: QueueName) -> QueueName:

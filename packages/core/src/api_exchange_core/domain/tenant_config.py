@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from pydantic import AliasChoices, AliasPath, BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
+from pydantic_core import to_json
 
 from api_exchange_core.domain.errors import DeclarationError, DeferError, InvalidPayloadError
 from api_exchange_core.domain.json_value import JsonValue, json_value
@@ -18,6 +19,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 WAIT_FOR_CONFIG: Final = timedelta(minutes=1)
 """How long a message stays away whose tenant is configured wrongly."""
+
+
+MAX_CONFIG_BYTES: Final = 64 * 1024
+"""Largest configuration of a tenant, as JSON: each process keeps those of all tenants that it works for."""
 
 
 def check_config_model(model: object) -> None:
@@ -48,11 +53,16 @@ def checked_config(model: type[BaseModel], values: Mapping[str, object]) -> dict
     """The values to store for a tenant, as JSON.
 
     Raises:
-        InvalidPayloadError: they do not fit *model*, or name what it does not have. The message names fields and
-            reasons, and no values.
+        InvalidPayloadError: they do not fit *model*, name what it does not have, or are more than
+            `MAX_CONFIG_BYTES`. The message names fields and reasons, and no values.
         UnrepresentableError: a value has no JSON form.
     """
     stored = {name: json_value(value) for name, value in values.items()}
+    size = len(to_json(stored))
+    if size > MAX_CONFIG_BYTES:
+        raise InvalidPayloadError(
+            f"tenant configuration: {size:,} bytes of JSON, and {MAX_CONFIG_BYTES:,} is the limit: keep data elsewhere"
+        )
     if model.model_config.get("extra") != "allow":
         known = set(_names(model))
         unknown = sorted(set(stored) - known)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
 from http import HTTPStatus
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -23,6 +26,8 @@ from api_exchange_core.local.bell import Bell
 from api_exchange_core.ports.observer import Observer
 
 _RETRY_SECONDS = 5
+BODY_TIMEOUT: Final = timedelta(seconds=20)
+"""Longest time that a body may take; a client that sends a byte now and then holds up a connection no longer."""
 
 
 def http_app(
@@ -32,6 +37,7 @@ def http_app(
     bell: Bell,
     observer: Observer,
     management: Iterable[Route] = (),
+    body_timeout: timedelta = BODY_TIMEOUT,
 ) -> Starlette:
     """Serve *functions*: 202 with the message's ids once a request is stored, problem+json (RFC 9457) otherwise.
 
@@ -41,11 +47,12 @@ def http_app(
         bell: rung when a request was stored.
         observer: hears of requests that failed because of an error of ours.
         management: what else is served.
+        body_timeout: as long as the body of a request may take to come.
     """
     routes = [
         *management,
         *(
-            _route(function, function.trigger, accept, bell)
+            _route(function, function.trigger, accept, bell, body_timeout)
             for function in functions
             if isinstance(function.trigger, HttpTrigger)
         ),
@@ -61,22 +68,25 @@ def http_app(
     )
 
 
-def _route(function: Function, trigger: HttpTrigger, accept: AcceptRequest, bell: Bell) -> Route:
-    route = Route(trigger.path, _endpoint(function, accept, bell))
+def _route(
+    function: Function, trigger: HttpTrigger, accept: AcceptRequest, bell: Bell, body_timeout: timedelta
+) -> Route:
+    route = Route(trigger.path, _endpoint(function, accept, bell, body_timeout))
     route.methods = set(trigger.methods)  # Route itself adds HEAD to GET, and HEAD would store a message
     return route
 
 
 def _endpoint(
-    function: Function, accept: AcceptRequest, bell: Bell
+    function: Function, accept: AcceptRequest, bell: Bell, body_timeout: timedelta
 ) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def endpoint(request: HttpRequest) -> Response:
+        headers = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
+        # Before the body: what a stranger sends is not worth its memory.
+        tenant_id = await run_in_threadpool(accept.tenant_of, function, headers)
         handed_over = Request(
-            headers={name: ", ".join(request.headers.getlist(name)) for name in request.headers},
-            query=dict(request.query_params),
-            body=await _body(request),
+            headers=headers, query=dict(request.query_params), body=await _body(request, body_timeout)
         )
-        message = await run_in_threadpool(accept.accept, function, handed_over)
+        message = await run_in_threadpool(accept.take_in, function, handed_over, tenant_id=tenant_id)
         bell.ring()
         return JSONResponse(
             {"message_id": message.id, "correlation_id": message.correlation_id},
@@ -86,20 +96,27 @@ def _endpoint(
     return endpoint
 
 
-async def _body(request: HttpRequest) -> bytes:
-    """The body, read only as far as it may be long."""
+async def _body(request: HttpRequest, at_most: timedelta) -> bytes:
+    """The body, read only as far as it may be long, and only as long as it may take."""
     parts = []
     size = 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > MAX_MESSAGE_BYTES:
-                raise RequestRefusedError(
-                    Refusal.TOO_LARGE, f"the body is larger than the limit of {MAX_MESSAGE_BYTES:,} bytes"
-                )
-            parts.append(part)
+        async with asyncio.timeout(at_most.total_seconds()):
+            async for part in request.stream():
+                size += len(part)
+                if size > MAX_MESSAGE_BYTES:
+                    raise RequestRefusedError(
+                        Refusal.TOO_LARGE, f"the body is larger than the limit of {MAX_MESSAGE_BYTES:,} bytes"
+                    )
+                parts.append(part)
     except ClientDisconnect:
         raise RequestRefusedError(Refusal.UNREADABLE, "the body ended early") from None
+    except TimeoutError:
+        raise HTTPException(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"the body did not come within {at_most.total_seconds():g} seconds",
+            headers={"Connection": "close"},
+        ) from None
     return b"".join(parts)
 
 

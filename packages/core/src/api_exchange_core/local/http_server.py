@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 5
+_MOST_CONNECTIONS = 500
+"""Beyond it requests are answered 503; a process may usually open 1,024 files."""
+_LARGEST_HEAD = 32 * 1024
+"""Bytes of a request's line and headers."""
 
 
 @dataclass(slots=True)
@@ -81,6 +85,10 @@ class HttpServer:
             access_log=False,
             lifespan="off",
             server_header=False,
+            limit_concurrency=_MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=_LARGEST_HEAD,
+            http="h11",  # whatever else is installed: httptools knows no limit of a request's head
+            ws="none",
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_KEEP_ALIVE_SECONDS,
         )

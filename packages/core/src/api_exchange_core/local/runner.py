@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from api_exchange_core.local.management import Page
 
 _CHORE_ENDS = timedelta(seconds=10)
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class Runner:
         http: serve HTTP functions and what tells of this process; None: if there are HTTP functions.
         host, port: where they are served; port 0 picks a free one.
         page: the metrics, if any are collected.
+        metrics: serve them; None: unless others than this machine may call HTTP functions at the same address.
         timers: fire timers by their schedules.
         grace: how long `stop` waits for what is in hand.
         on_broken: called once, from another thread, when a part has ended that the runner cannot do without; the
@@ -74,6 +76,7 @@ class Runner:
     host: str = "127.0.0.1"
     port: int = 8080
     page: Page | None = None
+    metrics: bool | None = None
     timers: bool = True
     grace: timedelta = timedelta(seconds=20)
     on_broken: Callable[[], None] = lambda: None
@@ -182,6 +185,11 @@ class Runner:
         return None if self._http is None else self._http.port
 
     @property
+    def serves_metrics(self) -> bool:
+        """Whether ``/metrics`` is among what is served."""
+        return self._http is not None and self._http.page is not None
+
+    @property
     def waiting(self) -> int:
         """How many messages wait for a function of the exchange, those in hand included."""
         depths = self.queues.depths()
@@ -194,11 +202,15 @@ class Runner:
             bell=self.bell,
             observer=self.observer,
             unready=self.unready,
-            page=self.page,
+            page=self.page if self._shows_metrics(served) else None,
             host=self.host,
             port=self.port,
             on_end=self._http_ended,
         )
+
+    def _shows_metrics(self, served: Sequence[Function]) -> bool:
+        """Whoever reaches the HTTP functions of a public address has no business with queues and error classes."""
+        return not served or self.host in _THIS_MACHINE if self.metrics is None else self.metrics
 
     def _worker(self, name: str, heartbeat: Heartbeat) -> Worker:
         return Worker(

@@ -107,6 +107,11 @@ BROKEN: Mapping[str, tuple[str, set[str], str]] = {
         "owner of",
     ),
     "owner of one table": ("ALTER TABLE outbox OWNER TO {login}", {"ownership", "rights"}, "table 'outbox'"),
+    "owner of a table that is no tenant's": (
+        "ALTER TABLE tenants OWNER TO {login}",
+        {"ownership", "rights"},
+        "table 'tenants'",
+    ),
     "login that is an operator": (
         f"GRANT {OPERATOR} TO {{login}}",
         {"membership", "rights", "isolation"},

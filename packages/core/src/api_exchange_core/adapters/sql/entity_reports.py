@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Engine, RowMapping, select
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.across_tenants import reading
+from api_exchange_core.adapters.sql import across_tenants
 from api_exchange_core.adapters.sql.entity_store import look_up_heads
 from api_exchange_core.adapters.sql.id_search import ID, kinds_of_entities, tenants_with
+from api_exchange_core.adapters.sql.report_scope import reading
 from api_exchange_core.adapters.sql.schema import entities, entity_versions
 from api_exchange_core.domain.entity import EntityHead, EntityKey, EntityVersion
 from api_exchange_core.domain.names import EntityId, TenantId
@@ -34,7 +35,7 @@ class SqlEntityReports(EntityReports):
     @override
     def with_id(self, entity_id: str) -> EntityHead | None:
         asked = tenants_with(entities.c.id, None, tenant=entities.c.tenant_id)
-        with reading(self.engine) as connection:
+        with across_tenants.reading(self.engine) as connection:
             for row in connection.execute(asked, {ID: entity_id}).all():
                 if row.found is not None:
                     return look_up_heads(connection, [entity_id], tenant_id=row.tenant_id)[0]
@@ -42,7 +43,7 @@ class SqlEntityReports(EntityReports):
 
     @override
     def with_external_id(self, wanted: EntityFilter, *, limit: int = 100) -> Sequence[EntityHead]:
-        with reading(self.engine) as connection:
+        with across_tenants.reading(self.engine) as connection:
             ids: dict[TenantId, list[str]] = {}
             for kind in connection.execute(kinds_of_entities(wanted.tenant_id)):
                 if wanted.canonical_type in (None, kind.canonical_type) and wanted.source in (
@@ -67,13 +68,13 @@ class SqlEntityReports(EntityReports):
         wanted = _versions(entity_id, tenant_id).order_by(entity_versions.c.version.desc()).limit(limit)
         if before is not None:
             wanted = wanted.where(entity_versions.c.version < before)
-        with reading(self.engine) as connection:
+        with reading(self.engine, tenant_id) as connection:
             return [_version(row) for row in connection.execute(wanted).mappings()]
 
     @override
     def version(self, entity_id: EntityId, version: int, *, tenant_id: TenantId) -> EntityVersion | None:
         wanted = _versions(entity_id, tenant_id).where(entity_versions.c.version == version)
-        with reading(self.engine) as connection:
+        with reading(self.engine, tenant_id) as connection:
             row = connection.execute(wanted).mappings().one_or_none()
         return None if row is None else _version(row)
 

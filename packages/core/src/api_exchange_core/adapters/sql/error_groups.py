@@ -1,4 +1,4 @@
-"""Groups of errors in a table, across tenants."""
+"""Groups of errors in a table, of one tenant or across tenants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Engine, Row, func, select, update
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.across_tenants import reading, writing
+from api_exchange_core.adapters.sql.report_scope import reading, writing
 from api_exchange_core.adapters.sql.schema import error_groups
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.error_groups import ErrorGroup, ErrorGroups, GroupState
@@ -53,7 +53,7 @@ class SqlErrorGroups(ErrorGroups):
             .limit(limit)
         )
         # Asked for by name, since no planner knows how few they are.
-        with reading(self.engine) as connection:
+        with reading(self.engine, tenant_id) as connection:
             names = connection.execute(fingerprints).scalars().all()
         groups = self._groups(error_groups.c.fingerprint.in_(names), tenant_id)
         return sorted(groups, key=lambda group: group.last_seen, reverse=True)
@@ -78,7 +78,7 @@ class SqlErrorGroups(ErrorGroups):
             )
             .values(state=GroupState.RESOLVED.value, resolved_at=now, resolved_by=by)
         )
-        with writing(self.engine) as connection:
+        with writing(self.engine, tenant_id) as connection:
             return connection.execute(resolved).rowcount
 
     def _groups(self, condition: ColumnElement[bool], tenant_id: TenantId | None) -> list[ErrorGroup]:
@@ -87,7 +87,7 @@ class SqlErrorGroups(ErrorGroups):
             .where(condition, *_of(tenant_id))
             .order_by(error_groups.c.fingerprint, error_groups.c.tenant_id)
         )
-        with reading(self.engine) as connection:
+        with reading(self.engine, tenant_id) as connection:
             rows = connection.execute(wanted).all()
         return [_added_up(list(own)) for _, own in groupby(rows, key=lambda row: row.fingerprint)]
 

@@ -1,4 +1,7 @@
-"""What the tables tell of messages, across tenants."""
+"""What the tables tell of messages.
+
+To find whose an id is takes the table of tenants, which no tenant reads; what is known to be of one is read as that.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, func, literal, literal_column, select, tuple_, union_all
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql import error_log
+from api_exchange_core.adapters.sql import across_tenants, error_log
 from api_exchange_core.adapters.sql import journal as journal_rows
-from api_exchange_core.adapters.sql.across_tenants import reading
 from api_exchange_core.adapters.sql.id_search import ID, requests_of_message, tenants_with
+from api_exchange_core.adapters.sql.report_scope import reading
 from api_exchange_core.adapters.sql.schema import FAILED, entity_versions, errors, journal
 from api_exchange_core.domain.names import MessageId, TenantId
 from api_exchange_core.ports.journal import ProcessingState
@@ -45,7 +48,7 @@ class SqlMessageReports(MessageReports):
     def requests_named(
         self, id_: str, *, tenant_id: TenantId | None = None, limit: int = 10
     ) -> Sequence[Request]:
-        with reading(self.engine) as connection:
+        with across_tenants.reading(self.engine) as connection:
             asked = tenants_with(journal.c.correlation_id, tenant_id, tenant=journal.c.tenant_id)
             found = connection.execute(asked, {ID: id_}).all()
             if not any(row.found for row in found):
@@ -56,7 +59,7 @@ class SqlMessageReports(MessageReports):
     def requests_about(
         self, entity_id: str, *, tenant_id: TenantId | None = None, limit: int = 10
     ) -> Sequence[Request]:
-        with reading(self.engine) as connection:
+        with across_tenants.reading(self.engine) as connection:
             owners = set()
             for column, tenant, where in (
                 (journal.c.entity_id, journal.c.tenant_id, (_HAS_FAILED,)),
@@ -100,7 +103,7 @@ class SqlMessageReports(MessageReports):
             .order_by(journal.c.started_at, journal.c.finished_at, journal.c.function, journal.c.message_id)
             .limit(limit)
         )
-        with reading(self.engine) as connection:
+        with reading(self.engine, request.tenant_id) as connection:
             return [_handled(row) for row in connection.execute(wanted).mappings()]
 
     @override
@@ -113,7 +116,7 @@ class SqlMessageReports(MessageReports):
             .order_by(errors.c.occurred_at, errors.c.id)
             .limit(limit)
         )
-        with reading(self.engine) as connection:
+        with reading(self.engine, tenant_id) as connection:
             return [
                 FailedAttempt(tenant_id=row.tenant_id, **error_log.fields_of(row))
                 for row in connection.execute(wanted)
@@ -129,7 +132,7 @@ class SqlMessageReports(MessageReports):
             .order_by(*(column.desc() for column in _PLACE))
             .limit(limit)
         )
-        with reading(self.engine) as connection:
+        with reading(self.engine, wanted.tenant_id) as connection:
             return [_handled(row) for row in connection.execute(asked).mappings()]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, Engine, Row, Select, Subquery, func, or_, select
 from typing_extensions import override
 
-from api_exchange_core.adapters.sql.across_tenants import reading
+from api_exchange_core.adapters.sql.report_scope import reading
 from api_exchange_core.adapters.sql.schema import errors, journal
 from api_exchange_core.domain.names import FunctionName, TenantId
 from api_exchange_core.ports.journal import ProcessingState
@@ -42,7 +42,7 @@ class SqlStatisticsSource(StatisticsSource):
     def of_window(
         self, *, since: datetime, until: datetime, tenant_id: TenantId | None = None, most: int
     ) -> Statistics:
-        with reading(self.engine) as connection:
+        with reading(self.engine, tenant_id) as connection:
             begins = max(
                 _where_it_begins(connection, column, tenant_id, since=since, most=most)
                 for column in (journal.c.finished_at, errors.c.occurred_at)

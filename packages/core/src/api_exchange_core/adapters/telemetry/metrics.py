@@ -7,20 +7,15 @@ of series; what one tenant does is in the logs, the spans and the journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from functools import lru_cache
 
 from opentelemetry import metrics as otel
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.metrics import Meter
 
 from api_exchange_core.adapters.telemetry import conventions as names
 from api_exchange_core.adapters.telemetry.tracing import SCOPE
-from api_exchange_core.domain.errors import TransientError
-from api_exchange_core.domain.names import QueueName
 from api_exchange_core.ports.observer import Handled, Outcome
-from api_exchange_core.ports.outbox import OutboxRelaySource
-from api_exchange_core.ports.queue_inspector import QueueInspector
 
 # Of the durations of processors, in seconds: what semantic conventions advise, and up to a function's longest run.
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
@@ -56,6 +51,9 @@ class Metrics:
         self._sent = self.meter.create_counter(
             names.SENT, unit="{message}", description="Outputs committed to be sent."
         )
+        self._quick_retries = self.meter.create_counter(
+            names.QUICK_RETRIES, unit="{call}", description="Further calls of processors within an attempt."
+        )
         self._versions = self.meter.create_counter(
             names.VERSIONS, unit="{version}", description="Versions of entities made."
         )
@@ -74,58 +72,17 @@ class Metrics:
         if summary.waited is not None:
             place = self._attributes(summary.function, summary.queue, None, None)
             self._age.record(summary.waited.total_seconds(), place)
+        if summary.quick_retries:
+            place = self._attributes(summary.function, summary.queue, None, None)
+            self._quick_retries.add(summary.quick_retries, place)
         if summary.outputs or summary.new_versions:
             place = self._attributes(summary.function, None, None, None)
-            self._sent.add(summary.outputs, place)
+            self._sent.add(summary.outputs, {**place, names.OPERATION_NAME: "send"})
             self._versions.add(summary.new_versions, place)
 
     def event(self, name: str) -> None:
         """Count an event."""
         self._events.add(1, {names.EVENT: name})
-
-
-def observe_store(
-    queues: QueueInspector,
-    outbox: OutboxRelaySource,
-    *,
-    of: Collection[QueueName],
-    meter: Meter | None = None,
-) -> None:
-    """Have the store asked how much waits, each time that metrics are collected.
-
-    Args:
-        queues: counts messages.
-        outbox: counts rows.
-        of: the queues to tell of. Others may be called after a tenant.
-        meter: of an OpenTelemetry SDK; else the process's own.
-    """
-    meter = otel.get_meter(SCOPE) if meter is None else meter
-
-    def depths(_: CallbackOptions) -> Iterable[Observation]:
-        with suppress(
-            TransientError
-        ):  # what is not known is left out; /readyz says that the store is out of reach
-            found = queues.depths()
-            return [Observation(found.get(queue, 0), {names.DESTINATION: queue}) for queue in of]
-        return ()
-
-    def pending(_: CallbackOptions) -> Iterable[Observation]:
-        with suppress(TransientError):
-            return [Observation(outbox.pending())]
-        return ()
-
-    meter.create_observable_gauge(
-        names.QUEUE_DEPTH,
-        [depths],
-        unit="{message}",
-        description="Messages in a queue, invisible and delayed ones included.",
-    )
-    meter.create_observable_gauge(
-        names.OUTBOX_PENDING,
-        [pending],
-        unit="{effect}",
-        description="Effects committed and not yet carried out.",
-    )
 
 
 def _attributes_of(system: str) -> Callable[[str, str | None, Outcome | None, str | None], dict[str, str]]:

@@ -133,5 +133,6 @@ def _announce(exchange: Exchange, runner: Runner) -> None:
     lines = [f"{exchange.name}: running {names} for {', '.join(exchange.tenants)}"]
     lines += [f"{name} fires next at {at:%Y-%m-%d %H:%M} UTC" for name, at in runner.next_ticks().items()]
     if runner.http_port is not None:
-        lines.append(f"HTTP on http://{runner.host}:{runner.http_port}, with /healthz, /readyz and /metrics")
+        paths = "/healthz, /readyz and /metrics" if runner.serves_metrics else "/healthz and /readyz"
+        lines.append(f"HTTP on http://{runner.host}:{runner.http_port}, with {paths}")
     print("\n".join([*lines, "Ctrl-C stops it"]), file=sys.stderr, flush=True)

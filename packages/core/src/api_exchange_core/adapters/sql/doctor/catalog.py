@@ -8,7 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 from api_exchange_core.adapters.sql.doctor.check import Check
-from api_exchange_core.adapters.sql.roles import OPERATOR, RUNTIME
+from api_exchange_core.adapters.sql.migrate import VERSION_TABLE
+from api_exchange_core.adapters.sql.roles import OPERATOR, RIGHTS, RUNTIME
 from api_exchange_core.adapters.sql.row_security import POLICIES, tables_of_tenants
 
 # Each lets its members read or write past the policies ("Predefined Roles"), or do as they like on the server.
@@ -90,7 +91,9 @@ def _powers(row: Row[Any]) -> Iterator[str]:
 def ownership(connection: Connection) -> Check:
     """Whether the login is the owner, who could take the policies away."""
     rows = (
-        [] if is_superuser(connection) else connection.execute(_OWNS, {"tables": tables_of_tenants()}).all()
+        []
+        if is_superuser(connection)
+        else connection.execute(_OWNS, {"tables": [*RIGHTS, VERSION_TABLE]}).all()
     )
     owned = ", ".join(f"{row.kind} {row.name!r}" for row in rows)
     return Check(
