@@ -78,7 +78,7 @@ class CallRunner:
             self.sleeper.sleep(delay)
             if stop():
                 break
-            call = self._run_here(_next_of(call, begin))
+            call = self._run_here(self._next_of(call, begin))
             call.took = self.clock.now() - first.started_at
         return call
 
@@ -88,7 +88,7 @@ class CallRunner:
             await self.sleeper.sleep_async(delay)
             if stop():
                 break
-            call = await self._run_async(_next_of(call, begin))
+            call = await self._run_async(self._next_of(call, begin))
             call.took = self.clock.now() - first.started_at
         return call
 
@@ -103,6 +103,13 @@ class CallRunner:
             asked=problem.retry_after,
             random=self.randomness.fraction,
         )
+
+    def _next_of(self, failed: Call, begin: Begin) -> Call:
+        """The call that tries *failed* again within its attempt, and is the one to be told of."""
+        self.observer.abandoned(failed.trace, "Unknown" if failed.problem is None else failed.problem.code)
+        call = begin(failed.incoming.anew)
+        call.quick_retries = failed.quick_retries + 1
+        return call
 
     def _run_here(self, call: Call) -> Call:
         with call.running(self.clock, self.observer):
@@ -161,13 +168,6 @@ class CallRunner:
                 )
                 self._thread.start()
             return self._loop
-
-
-def _next_of(failed: Call, begin: Begin) -> Call:
-    """The call that tries *failed* again within its attempt."""
-    call = begin(failed.incoming.anew)
-    call.quick_retries = failed.quick_retries + 1
-    return call
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

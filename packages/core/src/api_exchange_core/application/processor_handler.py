@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import chain, repeat
 
 from api_exchange_core.application.call import Call, Incoming, loggable
 from api_exchange_core.application.call_runner import CallRunner
@@ -22,7 +23,13 @@ from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Settlement
 from api_exchange_core.domain.entity import EntityHead
-from api_exchange_core.domain.errors import ClaimLostError, LostRaceError, PermanentError, TransientError
+from api_exchange_core.domain.errors import (
+    ClaimLostError,
+    ErasedTenantError,
+    LostRaceError,
+    PermanentError,
+    TransientError,
+)
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.exclusive import Exclusive
 from api_exchange_core.domain.intentions import Intentions
@@ -125,18 +132,25 @@ class ProcessorHandler:
         )
         if begun:
             self._ran_last[function.name] = batch[0].message.tenant_id
+        receipts = {call.incoming.delivery.receipt for call in begun}
+        left = [incoming for incoming in batch if incoming.delivery.receipt not in receipts]
         erased = self.reception.is_erased(function, batch[0].message.tenant_id)
         if erased is None:
-            return self._given_back(function, batch, WAIT_FOR_STORE)
+            return self._left_uncommitted(begun) + self._given_back(function, left, WAIT_FOR_STORE)
         if erased:
-            return [self.reception.dropped(function, incoming) for incoming in batch]
+            return self._dropped(function, batch, begun)
         ran = [call for call in begun if self._is_ours(call, keeper)]
         failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])
         settlements += self.failures.settle(failed)
-        receipts = {call.incoming.delivery.receipt for call in begun}
-        left = [incoming for incoming in batch if incoming.delivery.receipt not in receipts]
         return settlements + self._given_back(function, left, GIVEN_BACK)
+
+    def _dropped(
+        self, function: Function, batch: Sequence[Incoming], begun: Sequence[Call]
+    ) -> list[Settlement]:
+        for call in begun:
+            self.observer.abandoned(call.trace, ErasedTenantError.__name__)
+        return [self.reception.dropped(function, incoming) for incoming in batch]
 
     def _is_ours(self, call: Call, keeper: Keeper) -> bool:
         """Whether *call* may still be committed. Where there is a claim, its fence decides that at the commit."""
@@ -215,10 +229,13 @@ class ProcessorHandler:
         return [Settlement(delivery, Complete()) for delivery in flushed.to_settle]
 
     def _left_uncommitted(self, calls: Sequence[Call]) -> list[Settlement]:
-        may_run_again = [call for call in calls if _may_run_again(call.function)]
+        may_run_again: list[Call] = []
         for call in calls:
-            if not _may_run_again(call.function):
+            # A run that failed has come to an end, and may be followed by another like after any failure.
+            if call.problem is None and not _may_run_again(call.function):
                 self._leave_to_policy(call)
+            else:
+                may_run_again.append(call)
         if not may_run_again:
             return []
         for call in may_run_again:
@@ -252,7 +269,7 @@ class ProcessorHandler:
             stale.function,
             [stale.incoming.anew],
             begin=lambda incoming: self._call(stale.function, incoming),
-            stop=never,
+            stop=_after_the_first(),
         )
         if call.problem is not None:
             return self.failures.settle([call])
@@ -272,6 +289,12 @@ class ProcessorHandler:
             versions = sum(one.outcome.wrote_version for one in flushed.persisted.get(message_id, ()))
             outputs = flushed.outputs.get(message_id, 0)
             self.observer.handled(summary(call, outcome, versions=versions, outputs=outputs, commit=share))
+
+
+def _after_the_first() -> Callable[[], bool]:
+    """Lets one call begin and no quick retry of it: whoever is in a hurry has waited for this message once already."""
+    answers = chain([False], repeat(True))
+    return lambda: next(answers)
 
 
 def _may_run_again(function: Function) -> bool:
