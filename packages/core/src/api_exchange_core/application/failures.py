@@ -267,11 +267,8 @@ def _joined(parts: Sequence[_Recorded]) -> _Recorded:
 
 
 def _history(unit: UnitOfWork, function: Function, message_id: MessageId) -> History:
-    attempts = [one for one in unit.errors.of_message(message_id) if one.function == function.name]
-    return tuple(
-        PastAttempt.of(one.problem, attempt=one.attempt, at=one.occurred_at)
-        for one in attempts[-MAX_HISTORY:]
-    )
+    attempts = unit.errors.of_message(message_id, function=function.name, newest=MAX_HISTORY)
+    return tuple(PastAttempt.of(one.problem, attempt=one.attempt, at=one.occurred_at) for one in attempts)
 
 
 def _last(call: Call, problem: Problem, now: datetime) -> History:
