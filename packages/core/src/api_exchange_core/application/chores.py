@@ -20,7 +20,7 @@ from api_exchange_core.ports.observer import Observer
 
 _RELAY_EVERY = timedelta(seconds=2)
 _TIDY_EVERY = timedelta(hours=1)
-_ROUND = timedelta(seconds=10)
+_ROUND = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)

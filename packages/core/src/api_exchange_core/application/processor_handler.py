@@ -232,7 +232,7 @@ class ProcessorHandler:
         may_run_again: list[Call] = []
         for call in calls:
             # A run that failed has come to an end, and may be followed by another like after any failure.
-            if call.problem is None and not _may_run_again(call.function):
+            if call.problem is None and not call.function.may_run_again:
                 self._leave_to_policy(call)
             else:
                 may_run_again.append(call)
@@ -249,7 +249,7 @@ class ProcessorHandler:
         if isinstance(error, ClaimLostError):
             tell_claim_lost(self.observer, call)
             return []
-        if not _may_run_again(call.function) and not isinstance(error, PermanentError):
+        if not call.function.may_run_again and not isinstance(error, PermanentError):
             return self._leave_to_policy(call)
         if isinstance(error, LostRaceError) and reruns > 0:
             return self._run_again(call, reruns - 1)
@@ -295,10 +295,6 @@ def _after_the_first() -> Callable[[], bool]:
     """Lets one call begin and no quick retry of it: whoever is in a hurry has waited for this message once already."""
     answers = chain([False], repeat(True))
     return lambda: next(answers)
-
-
-def _may_run_again(function: Function) -> bool:
-    return function.exclusive is None or function.exclusive.may_run_again
 
 
 def _is_outage(error: Exception) -> bool:
