@@ -14,6 +14,7 @@ from typing import Any
 from api_exchange_core import (
     EntityReference,
     Exchange,
+    Exclusive,
     FileOutputHandler,
     Message,
     OutputHandler,
@@ -36,6 +37,9 @@ BOOKINGS = "bookings.jsonl"
 _PATIENT = RetryPolicy(
     max_attempts=100, base_delay=timedelta(milliseconds=100), max_delay=timedelta(seconds=1)
 )
+# One lease ends before a message is visible again, so that who is late is overtaken; the other ends after it, so that
+# who is early finds the message claimed.
+_SHORT, _LONG = Exclusive(lease=timedelta(seconds=1)), Exclusive(lease=timedelta(seconds=5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +135,11 @@ def declared(trouble: Trouble) -> Exchange:
     """The application."""
     exchange = Exchange(NAME, tenants=TENANTS)
     exchange.queue("fetch-orders", FEED, FetchOrder(trouble), retry=_PATIENT)
-    exchange.queue("to-canonical", FETCHED, ToCanonical(trouble), retry=_PATIENT)
+    exchange.queue("to-canonical", FETCHED, ToCanonical(trouble), retry=_PATIENT, exclusive=_SHORT)
     exchange.queue("route-orders", CANONICAL, RouteByType(trouble), retry=_PATIENT)
     for kind, queue in ROUTES.items():
-        exchange.queue(f"book-{kind}", queue, Book(trouble), retry=_PATIENT)
+        exclusive = _LONG if kind == "express" else False
+        exchange.queue(f"book-{kind}", queue, Book(trouble), retry=_PATIENT, exclusive=exclusive)
     return exchange
 
 

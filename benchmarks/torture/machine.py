@@ -12,9 +12,11 @@ from sqlalchemy import Engine
 from api_exchange_core import Exchange
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.randomness import SystemRandomness
@@ -109,6 +111,8 @@ class Parts:
             files=providers.Object(self.files),
             outbox=providers.Object(self.outbox),
             leases=providers.Object(SqlLeases(self.store)),
+            retention=providers.Object(SqlRetentionStore(self.store)),
+            eraser=providers.Object(SqlEraser(self.store)),
         )
         use_cases.relay.add_kwargs(lease=_LEASE)
         return use_cases

@@ -179,3 +179,19 @@ def test_the_relay_is_a_chore_that_sends_batch_after_batch() -> None:
     assert use_cases.do_chore().do(relay) == Done(250)
     assert harness.queues.depths() == {"left": 250}
     assert relay_outbox(use_cases.relay()).round() == Done(0)
+
+
+def test_the_framework_tidies_up_in_one_instance_at_a_time() -> None:
+    use_cases = Harness(Exchange("shop", tenants=["customer-a"]))._wired(seed=0)
+    assert {one.name for one in use_cases.chores() if one.exclusive} == {"purge-expired", "sweep-erased"}
+
+
+def test_what_is_left_of_an_erased_tenant_is_swept_away() -> None:
+    harness = Harness(Exchange("shop", tenants=["customer-a"]))
+    use_cases, tenant = harness._wired(seed=0), TenantId("customer-a")
+    harness.tenants.set_enabled(tenant, enabled=False)
+    harness.tenants.mark_erased(tenant, now=harness.clock.now())
+    harness.files.append(tenant, "late.jsonl", [b"{}"])
+    (sweep,) = [one for one in use_cases.chores() if one.name == "sweep-erased"]
+    assert use_cases.do_chore().do(sweep) == Done(1)
+    assert harness.files.names(tenant) == []

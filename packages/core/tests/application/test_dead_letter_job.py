@@ -29,6 +29,8 @@ from api_exchange_testing import (
     InMemoryDeadLetterJobs,
     InMemoryDeadLetters,
     InMemoryQueue,
+    InMemoryStore,
+    InMemoryUnitOfWorkFactory,
     SeededRandomness,
     VirtualClock,
 )
@@ -190,6 +192,7 @@ class World:
         self.queues = InMemoryQueue(self.clock)
         self.letters = InMemoryDeadLetters(self.queues)
         self.jobs = InMemoryDeadLetterJobs()
+        self.units = InMemoryUnitOfWorkFactory(InMemoryStore())
         self.sleeper = Sleeping(self.clock)
         self.randomness = SeededRandomness(1)
 
@@ -200,6 +203,7 @@ class World:
             find=FindDeadLetters(letters, self.queues),
             letters=letters,
             jobs=MortalJobs(self.jobs, life),
+            units=self.units,
             clock=self.clock,
             sleeper=self.sleeper,
             randomness=self.randomness,

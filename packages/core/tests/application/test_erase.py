@@ -178,3 +178,17 @@ def test_an_entity_of_a_tenant_at_work_is_erased_without_a_wait(bench: Bench) ->
     before = bench.clock.now()
     EraseEntity(bench.eraser, bench.clock, SeededRandomness(2)).run(Subject(OTHER, id_), requested_by="o")
     assert bench.clock.now() - before == timedelta(0)
+
+
+def test_a_sweep_leaves_an_erasure_that_is_under_way_to_whoever_does_it_until_it_was_broken_off(
+    bench: Bench,
+) -> None:
+    bench.eraser.fails = True
+    with pytest.raises(TransientError):
+        bench.erase.run(ACME, requested_by="operator")
+    bench.clock.advance(timedelta(minutes=59))
+    assert bench.erase.sweep() == 0
+    bench.clock.advance(timedelta(minutes=1))
+    assert bench.erase.sweep() > 0
+    [record] = bench.eraser.records()
+    assert (record.requested_by, record.finished_at) == ("operator", bench.clock.now())

@@ -33,8 +33,12 @@ from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.application.claims import Unkept
+from api_exchange_core.application.dead_letter_job import CarryOutDeadLetterJob
+from api_exchange_core.application.find_dead_letters import FindDeadLetters
 from api_exchange_core.application.held_messages import HeldMessages
 from api_exchange_core.containers.use_cases import UseCases
+from api_exchange_core.domain.dead_letter import LetterFilter
+from api_exchange_core.domain.dead_letter_job import JobAction, JobOrder
 from api_exchange_core.domain.delivery import Defer, Settlement
 from api_exchange_core.domain.envelope import decode, decode_failure, encode
 from api_exchange_core.domain.errors import DeclarationError
@@ -44,6 +48,8 @@ from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from api_exchange_testing import (
+    InMemoryDeadLetterJobs,
+    InMemoryDeadLetters,
     InMemoryFileSink,
     InMemoryQueue,
     InMemoryStore,
@@ -52,6 +58,7 @@ from api_exchange_testing import (
     RecordingObserver,
     SeededRandomness,
     VirtualClock,
+    VirtualSleeper,
 )
 
 TENANT = TenantId("customer-a")
@@ -496,3 +503,38 @@ def test_what_makes_no_sense_cannot_be_declared(declare: Callable[[], object], t
 
 def replay(shop: Shop, message: Message) -> None:
     shop.queue.publish([Outgoing(queue=INBOX, tenant_id=TENANT, message_id=message.id, body=encode(message))])
+
+
+@pytest.mark.parametrize("action", JobAction)
+def test_a_replayed_letter_of_a_message_that_was_given_up_runs_and_no_other_copy_does(
+    shop: Shop, action: JobAction
+) -> None:
+    shop.declare(Exclusive(lease=LEASE, on_lost=OnLost.DEAD_LETTER))
+    sent: list[Message] = []
+    for payload in ("wanted", "unwanted"):
+        sent += shop.send(payload)
+        shop.step.during = dies
+        shop.work_and_die()
+    wanted = sent[0]
+    shop.clock.advance(LEASE)
+    shop.work()
+    assert shop.letters() == ["LeaseRanOut"] * 2
+    shop.step.calls.clear()
+    letters = InMemoryDeadLetters(shop.queue)
+    jobs = CarryOutDeadLetterJob(
+        find=FindDeadLetters(letters, shop.queue),
+        letters=letters,
+        jobs=InMemoryDeadLetterJobs(),
+        units=shop.units,
+        clock=shop.clock,
+        sleeper=VirtualSleeper(shop.clock),
+        randomness=SeededRandomness(0),
+    )
+    only = LetterFilter(message_id=wanted.id)
+    jobs.run(jobs.order(JobOrder(action=action, filter=only, by="anna")))
+    shop.work()
+    assert shop.done() == (["wanted"] if action is JobAction.REPLAY else [])
+    replay(shop, wanted)  # by hand, past the job
+    shop.work()
+    assert shop.step.calls == shop.done()
+    assert shop.letters() == ["LeaseRanOut"] * (1 if action is JobAction.REPLAY else 2)

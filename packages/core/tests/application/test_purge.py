@@ -139,3 +139,28 @@ def test_a_pause_is_as_long_as_the_step_that_it_follows(store: InMemoryStore) ->
     clock, pauses = VirtualClock(NOW), list[timedelta]()
     PurgeExpired(Slow(store), Retention(), clock, Counting(clock)).run()
     assert pauses == [timedelta(seconds=3)] * 2
+
+
+def test_runs_that_are_cut_short_walk_through_all_kinds_once_and_then_say_that_nothing_is_left(
+    store: InMemoryStore,
+) -> None:
+    class Slow(InMemoryRetentionStore):
+        """Takes a second for each step, and notes of what it was."""
+
+        @override
+        def purge(self, expiry: Expiry, *, after: Place | None, limit: int, dry_run: bool = False) -> Step:
+            clock.advance(timedelta(seconds=1))
+            steps.append(expiry.kept)
+            return super().purge(expiry, after=after, limit=limit, dry_run=dry_run)
+
+    clock, steps = VirtualClock(NOW), list[Kept]()
+    purge = PurgeExpired(Slow(store), Retention(versions=DAY, last_versions=1), clock, VirtualSleeper(clock))
+    for _ in range(2):
+        runs = 1
+        while purge.run(within=timedelta(seconds=1)).more:
+            runs += 1
+        assert runs == len(steps)
+        assert sorted(set(steps), key=steps.index) == [Kept.ERRORS, Kept.JOURNAL, Kept.VERSIONS]
+        assert (steps.count(Kept.ERRORS), steps.count(Kept.VERSIONS)) == (1, 1)
+        steps.clear()
+    assert left(store) == 100

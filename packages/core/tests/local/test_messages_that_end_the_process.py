@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,9 @@ from typing_extensions import override
 
 from api_exchange_core import (
     Exchange,
+    Exclusive,
     Message,
+    OnLost,
     ProcessingResult,
     ProcessorContext,
     ProcessorInterface,
@@ -60,57 +63,118 @@ class KilledBy(ProcessorInterface):
         return result
 
 
-def test_it_ends_as_a_dead_letter_and_the_others_of_its_batch_are_processed() -> None:
-    processor = KilledBy()
-    exchange = Exchange("shop", tenants=[CUSTOMER])
-    function = exchange.queue("step", INBOX, processor, retry=RetryPolicy(max_attempts=3))
-    clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
-    queue = InMemoryQueue(clock)
-    store = InMemoryStore(queue=queue)
-    tenants = InMemoryTenantDirectory()
-    tenants.add([CUSTOMER], now=clock.now())
-    use_cases = UseCases(
-        exchange=providers.Object(exchange),
-        clock=providers.Object(clock),
-        randomness=providers.Object(SeededRandomness(0)),
-        observer=providers.Object(RecordingObserver()),
-        units=providers.Object(InMemoryUnitOfWorkFactory(store)),
-        tenants=providers.Object(tenants),
-        publisher=providers.Object(queue),
-        files=providers.Object(InMemoryFileSink()),
-        outbox=providers.Object(store.relay_source),
-    )
-    for payload in ("first", "poison", "second", "third"):
-        use_cases.sender().send(INBOX, payload, tenant_id=CUSTOMER)
-    heartbeat = Heartbeat(RecordingObserver())
-    worker = Worker(
-        function=function,
-        consumer=queue,
-        handler=use_cases.handler(),
-        observer=RecordingObserver(),
-        bell=Bell(),
-        limits=WorkerLimits(visibility=VISIBILITY),
-        heartbeat=heartbeat,
-        stopping=lambda: False,
-    )
+class Bench:
+    """One function, and its worker in one process after the other."""
 
-    deaths = 0
-    for _ in range(100):
-        try:
-            if not worker.work_once():
-                break
-        except ProcessKilled:
-            deaths += 1
-            clock.advance(VISIBILITY)
-    else:
+    def __init__(self, **options: Any) -> None:
+        exchange = Exchange("shop", tenants=[CUSTOMER])
+        function = exchange.queue("step", INBOX, KilledBy(), **options)
+        self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+        self.queue = InMemoryQueue(self.clock)
+        store = InMemoryStore(queue=self.queue)
+        tenants = InMemoryTenantDirectory()
+        tenants.add([CUSTOMER], now=self.clock.now())
+        self.use_cases = UseCases(
+            exchange=providers.Object(exchange),
+            clock=providers.Object(self.clock),
+            randomness=providers.Object(SeededRandomness(0)),
+            observer=providers.Object(RecordingObserver()),
+            units=providers.Object(InMemoryUnitOfWorkFactory(store)),
+            tenants=providers.Object(tenants),
+            publisher=providers.Object(self.queue),
+            files=providers.Object(InMemoryFileSink()),
+            outbox=providers.Object(store.relay_source),
+        )
+        self.heartbeat = Heartbeat(RecordingObserver())
+        self.worker = Worker(
+            function=function,
+            consumer=self.queue,
+            handler=self.use_cases.handler(),
+            observer=RecordingObserver(),
+            bell=Bell(),
+            limits=WorkerLimits(visibility=VISIBILITY),
+            heartbeat=self.heartbeat,
+            stopping=lambda: False,
+        )
+
+    def send(self, payload: str) -> Message:
+        return self.use_cases.sender().send(INBOX, payload, tenant_id=CUSTOMER)
+
+    def work_until_at_rest(self) -> int:
+        """How many processes it took, beside the last."""
+        deaths = 0
+        for _ in range(100):
+            try:
+                if not self.worker.work_once():
+                    return deaths
+            except ProcessKilled:
+                deaths += 1
+                self.clock.advance(VISIBILITY)
         pytest.fail("it comes back for ever")
 
-    heartbeat.close()
-    assert 3 <= deaths <= 7
-    done = {str(decode(message.body).payload) for message in queue.messages(QueueName("done"))}
-    assert done == {"first", "second", "third"}
-    [letter] = queue.messages(QueueName("inbox-dlq"))
+    def done(self) -> set[str]:
+        return {str(decode(message.body).payload) for message in self.queue.messages(QueueName("done"))}
+
+
+NewBench = Callable[..., Bench]
+
+
+@pytest.fixture
+def new_bench() -> Iterator[NewBench]:
+    made: list[Bench] = []
+
+    def new(**options: Any) -> Bench:
+        made.append(Bench(**options))
+        return made[-1]
+
+    yield new
+    for bench in made:
+        bench.heartbeat.close()
+
+
+def test_it_ends_as_a_dead_letter_and_the_others_of_its_batch_are_processed(new_bench: NewBench) -> None:
+    bench = new_bench(retry=RetryPolicy(max_attempts=3))
+    for payload in ("first", "poison", "second", "third"):
+        bench.send(payload)
+    assert 3 <= bench.work_until_at_rest() <= 7
+    assert bench.done() == {"first", "second", "third"}
+    [letter] = bench.queue.messages(QueueName("inbox-dlq"))
     failure = decode_failure(letter.body)
     assert decode(letter.body).payload == "poison"
     assert failure is not None
     assert "no run came to an end" in failure.reason
+
+
+@pytest.mark.parametrize("on_lost", [OnLost.HOLD, OnLost.DEAD_LETTER])
+def test_where_nothing_runs_twice_each_such_message_ends_one_process_and_takes_no_other_along(
+    new_bench: NewBench, on_lost: OnLost
+) -> None:
+    bench = new_bench(exclusive=Exclusive(lease=VISIBILITY, on_lost=on_lost), retry=RetryPolicy.never())
+    poison = [bench.send("poison") for _ in range(6)]
+    bench.send("first")
+    assert bench.work_until_at_rest() == 6
+    assert bench.done() == {"first"}
+    held = bench.use_cases.held_messages().waiting(CUSTOMER)
+    letters = [decode_failure(one.body) for one in bench.queue.messages(QueueName("inbox-dlq"))]
+    if on_lost is OnLost.HOLD:
+        assert ({one.message_id for one in held}, letters) == ({one.id for one in poison}, [])
+    else:
+        assert [None if one is None else one.code for one in letters] == ["LeaseRanOut"] * 6
+
+
+def test_a_message_that_is_held_stays_so_however_many_processes_die_beside_it_and_holds_up_no_batch(
+    new_bench: NewBench,
+) -> None:
+    bench = new_bench(exclusive=Exclusive(lease=VISIBILITY, on_lost=OnLost.HOLD), retry=RetryPolicy.never())
+    bench.send("poison")
+    bench.work_until_at_rest()
+    for _ in range(10):  # received, and killed before anything was done
+        bench.clock.advance(timedelta(minutes=5))
+        assert bench.queue.receive(INBOX, max_messages=10, visibility=VISIBILITY)
+    bench.clock.advance(timedelta(minutes=5))
+    for payload in ("first", "second"):
+        bench.send(payload)
+    assert bench.worker.work_once() == 3
+    assert bench.done() == {"first", "second"}
+    assert len(bench.use_cases.held_messages().waiting(CUSTOMER)) == 1
+    assert not bench.queue.messages(QueueName("inbox-dlq"))

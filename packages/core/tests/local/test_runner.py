@@ -32,9 +32,10 @@ from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.application.chores import Chore, Done
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, local_container
 from api_exchange_core.domain.envelope import decode
-from api_exchange_core.domain.names import QueueName, TenantId
+from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
 from api_exchange_core.local import runner
 from api_exchange_core.local.runner import Runner
+from api_exchange_core.ports.journal import JournalEntry, ProcessingState
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing import RecordingObserver, VirtualClock
@@ -133,11 +134,12 @@ def tick_payload(at: datetime) -> dict[str, str]:
 # Starting
 
 
-def test_every_function_has_a_worker_beside_timers_and_relay(new_machine: NewMachine) -> None:
+def test_every_function_has_a_worker_beside_timers_and_chores(new_machine: NewMachine) -> None:
     before = thread_names()
     machine = new_machine(shop())
     machine.runner.start()
-    assert sorted([*before, "relay-outbox", "send", "step", "timers"]) == thread_names()
+    chores = ["purge-expired", "relay-outbox", "sweep-erased"]
+    assert sorted([*before, *chores, "send", "step", "timers"]) == thread_names()
 
 
 def test_a_processor_that_cannot_be_made_stops_the_start_before_any_thread(new_machine: NewMachine) -> None:
@@ -422,3 +424,42 @@ def test_a_chore_that_hangs_or_fails_holds_up_no_other_and_no_stop(
     assert told == {("chore.error", "fails"), ("chore.left_running", "hangs")}
     go_on.set()
     machine.wait_until(lambda: "hangs" not in thread_names())
+
+
+def test_of_two_machines_one_purges_what_has_been_kept_long_enough(new_machine: NewMachine) -> None:
+    machines = [new_machine(shop(), timers=False) for _ in range(2)]
+    expired = JournalEntry(
+        function=FunctionName("step"),
+        message_id=MessageId("long-ago"),
+        state=ProcessingState.COMPLETED,
+        attempts=1,
+        correlation_id="long-ago",
+        causation_id=None,
+        entity_id=None,
+        started_at=NOON - timedelta(days=100),
+        finished_at=NOON - timedelta(days=100),
+    )
+    tenant = TenantId(TENANTS[0])
+    with machines[0].container.units().begin(tenant) as unit:
+        unit.journal.complete([expired])
+        unit.commit()
+
+    def is_purged() -> bool:
+        with machines[0].container.units().begin(tenant) as unit:
+            return not unit.journal.trace("long-ago")
+
+    def purges() -> list[object]:
+        events = [event for machine in machines for event in machine.observer.events]
+        return [
+            event.facts["count"]
+            for event in events
+            if (event.name, event.facts.get("chore")) == ("chore.done", "purge-expired")
+        ]
+
+    for machine in machines:
+        machine.runner.start()
+    machines[0].wait_until(is_purged)
+    for machine in machines:
+        machine.runner.stop()
+    assert purges() == [1]
+    assert [event.name for machine in machines for event in machine.observer.events] == ["chore.done"]

@@ -20,11 +20,13 @@ from api_exchange_core.domain.names import QueueName, TenantId, dead_letter_queu
 from api_exchange_core.domain.trigger import TimerTrigger
 from api_exchange_core.ports.observer import Handled
 from api_exchange_testing.memory.clock import VirtualClock
+from api_exchange_testing.memory.eraser import InMemoryEraser
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.leases import InMemoryLeases
 from api_exchange_testing.memory.observer import RecordingObserver
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.randomness import SeededRandomness
+from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
 from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
@@ -104,6 +106,8 @@ class Harness:
             files=providers.Object(self.files),
             outbox=providers.Object(self.store.relay_source),
             leases=providers.Singleton(InMemoryLeases),
+            retention=providers.Object(InMemoryRetentionStore(self.store)),
+            eraser=providers.Object(InMemoryEraser(self.store)),
         )
 
     @property

@@ -105,9 +105,8 @@ class CallRunner:
         )
 
     def _next_of(self, failed: Call, begin: Begin) -> Call:
-        """The call that tries *failed* again within its attempt. It has a span of its own."""
-        if failed.problem is not None:
-            self.observer.abandoned(failed.trace, failed.problem.code)
+        """The call that tries *failed* again within its attempt. It has a span of its own, and is the one told of."""
+        self.observer.abandoned(failed.trace, "Unknown" if failed.problem is None else failed.problem.code)
         call = begin(failed.incoming.anew)
         call.quick_retries = failed.quick_retries + 1
         return call

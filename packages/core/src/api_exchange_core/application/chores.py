@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from api_exchange_core.application.call import loggable
+from api_exchange_core.application.erase import EraseTenant
 from api_exchange_core.application.outbox_relay import OutboxRelay
 from api_exchange_core.application.processor_handler import never
+from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.leases import Leases
 from api_exchange_core.ports.observer import Observer
 
 _RELAY_EVERY = timedelta(seconds=2)
+_TIDY_EVERY = timedelta(hours=1)
+_ROUND = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +132,22 @@ def relay_outbox(relay: OutboxRelay) -> Chore:
         return Done(count, more=count == relay.batch)
 
     return Chore(name="relay-outbox", every=_RELAY_EVERY, round=sweep)
+
+
+def purge_expired(purge: PurgeExpired) -> Chore:
+    """Removes what the exchange's retention does not keep any longer."""
+
+    def some() -> Done:
+        purged = purge.run(within=_ROUND)
+        return Done(sum(purged.removed.values()), more=purged.more)
+
+    return Chore(name="purge-expired", every=_TIDY_EVERY, round=some, exclusive=True)
+
+
+def sweep_erased(erase: EraseTenant) -> Chore:
+    """Removes what came to be held of erased tenants after all, and finishes what was broken off."""
+
+    def sweep() -> Done:
+        return Done(erase.sweep())
+
+    return Chore(name="sweep-erased", every=_TIDY_EVERY, round=sweep, exclusive=True)

@@ -84,8 +84,10 @@ class Claims:
             return Taken(settlements=[Settlement(one.delivery, WAIT_FOR_STORE) for one in batch])
         taken = Taken()
         for incoming in batch:
-            standing = standings[incoming.message.id]
-            if standing.taken:
+            standing = standings.get(incoming.message.id)
+            if standing is None:  # its row was removed while we looked: the tenant is being erased, say
+                taken.settlements.append(Settlement(incoming.delivery, WAIT_FOR_STORE))
+            elif standing.taken:
                 taken.incoming.append(replace(incoming, fence=standing.fence))
             else:
                 taken.settlements.append(self._turned_away(function, incoming, standing, now))

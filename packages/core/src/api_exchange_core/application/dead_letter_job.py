@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,12 +13,13 @@ from api_exchange_core.application.find_dead_letters import Advance, FindDeadLet
 from api_exchange_core.domain.dead_letter import Letter, LetterId
 from api_exchange_core.domain.dead_letter_job import DONE, ItemState, Job, JobAction, JobId, JobItem, JobOrder
 from api_exchange_core.domain.errors import ClaimLostError, PermanentError, TransientError
-from api_exchange_core.domain.names import QueueName
+from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.dead_letter_jobs import DeadLetterJobs, HeldJob
 from api_exchange_core.ports.dead_letters import DeadLetters
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.sleeper import Sleeper
+from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
 LEASE: Final = timedelta(seconds=30)
 """Who carries out a job and is not heard of for so long is taken for dead."""
@@ -48,6 +49,7 @@ class CarryOutDeadLetterJob:
     find: FindDeadLetters
     letters: DeadLetters
     jobs: DeadLetterJobs
+    units: UnitOfWorkFactory
     clock: Clock
     sleeper: Sleeper
     randomness: Randomness
@@ -144,6 +146,8 @@ class CarryOutDeadLetterJob:
         by_queue: defaultdict[QueueName, list[LetterId]] = defaultdict(list)
         for item in items.values():
             by_queue[item.queue].append(item.letter_id)
+        if job.order.action is JobAction.REPLAY:
+            self._release(items.values())
         move = self.letters.replay if job.order.action is JobAction.REPLAY else self.letters.discard
         moved = {
             (queue, letter_id)
@@ -154,6 +158,19 @@ class CarryOutDeadLetterJob:
             place: DONE[job.order.action] if (item.queue, item.letter_id) in moved else _absent(item)
             for place, item in items.items()
         }
+
+    def _release(self, items: Iterable[JobItem]) -> None:
+        """Let messages run again that were given up, or each replay of them would end in another dead letter."""
+        given_up: defaultdict[TenantId, defaultdict[FunctionName, list[MessageId]]]
+        given_up = defaultdict(lambda: defaultdict(list))
+        for item in items:
+            if item.tenant_id is not None and item.message_id is not None and item.given_up_by is not None:
+                given_up[item.tenant_id][item.given_up_by].append(item.message_id)
+        for tenant_id, by_function in given_up.items():
+            with self.units.begin(tenant_id) as unit:
+                for function, message_ids in by_function.items():
+                    unit.journal.release(function, message_ids)
+                unit.commit()
 
     def _wait(self, held: HeldJob, *, until: datetime) -> None:
         while (left := until - self.clock.now()) > timedelta(0):
@@ -183,6 +200,7 @@ def _item(letter: Letter) -> JobItem:
         letter_id=letter.id,
         tenant_id=letter.tenant_id,
         message_id=letter.message_id,
+        given_up_by=letter.given_up_by,
     )
 
 

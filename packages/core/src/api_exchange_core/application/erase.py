@@ -26,6 +26,7 @@ SETTLING: Final = 2 * GATE_MEMORY
 """How long after a tenant was marked as erased the last commit may come of a process that had not noticed."""
 
 _SWEEPER: Final = "sweep"
+_BROKEN_OFF_AFTER: Final = timedelta(hours=1)
 _MOST_PASSES: Final = 100
 
 Removed = Callable[[int], None]
@@ -106,18 +107,30 @@ class EraseTenant:
     def sweep(self) -> int:
         """Remove what has come to be held of erased tenants all the same; how many rows and files that was.
 
-        To be called now and then. There is nothing to find, unless a process stood still while its tenant was erased.
+        To be called now and then. There is nothing to find, unless a process stood still while its tenant was erased,
+        or an erasure was broken off. One that is under way is left to whoever does it.
         """
         swept = 0
-        for tenant in self.tenants.all():
-            if tenant.erased_at is None:
+        erased = [tenant.id for tenant in self.tenants.all() if tenant.erased_at is not None]
+        under_way = self._under_way() if erased else frozenset[TenantId]()
+        for tenant_id in erased:
+            if tenant_id in under_way:
                 continue
-            if self.eraser.held(Subject(tenant.id)):
-                erasure = self.run(tenant.id, requested_by=_SWEEPER)
+            if self.eraser.held(Subject(tenant_id)):
+                erasure = self.run(tenant_id, requested_by=_SWEEPER)
                 swept += sum(erasure.removed.values())
             else:
-                swept += self.files.erase(tenant.id)
+                swept += self.files.erase(tenant_id)
         return swept
+
+    def _under_way(self) -> frozenset[TenantId]:
+        """The tenants that somebody is erasing, unless it has gone on for so long that it was broken off."""
+        begun_since = self.clock.now() - _BROKEN_OFF_AFTER
+        return frozenset(
+            one.tenant_id
+            for one in self.eraser.records()
+            if one.entity_proof is None and one.finished_at is None and one.started_at > begun_since
+        )
 
     def _open_record(self, tenant_id: TenantId) -> Erasure | None:
         return next(

@@ -11,7 +11,15 @@ from api_exchange_core.domain.delivery import DeadLetter, Defer, Delivery, Retry
 from api_exchange_core.domain.envelope import encode_letter, encode_raw_letter
 from api_exchange_core.domain.errors import ClaimLostError, DeferError, PermanentError, TransientError
 from api_exchange_core.domain.exchange import Function
-from api_exchange_core.domain.failure import MAX_HISTORY, Condemn, Failure, PastAttempt, Problem, decide
+from api_exchange_core.domain.failure import (
+    LEASE_RAN_OUT,
+    MAX_HISTORY,
+    Condemn,
+    Failure,
+    PastAttempt,
+    Problem,
+    decide,
+)
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MessageId
 from api_exchange_core.ports.clock import Clock
@@ -24,9 +32,9 @@ from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 Decision = Retry | Defer | Condemn
 History = tuple[PastAttempt, ...]
 
-_LEASE_RAN_OUT = (
-    "a run of it began and came to no end, and it is not to be run again by itself: look up whether it took effect, "
-    "and release the message before you replay it"
+_CAME_TO_NO_END = (
+    "a run of it began and came to no end, and it is not to be run again by itself: look up whether it took effect "
+    "before you replay it, since a replay runs it again"
 )
 
 
@@ -100,7 +108,7 @@ class Failures:
     def given_up(self, function: Function, incoming: Incoming) -> Settlement:
         """The settlement of a message whose claim ran out, and that is not to run again."""
         now = self.clock.now()
-        problem = Problem.named("LeaseRanOut", _LEASE_RAN_OUT, function=function.name, permanent=True)
+        problem = Problem.named(LEASE_RAN_OUT, _CAME_TO_NO_END, function=function.name, permanent=True)
         history = self._record_given_up(function, incoming, problem, now)
         self.observer.handled(summary_at_the_door(function, incoming, Outcome.DEAD_LETTERED, problem))
         return self._carried_out(function, incoming, problem, Condemn(), now, history)
@@ -267,11 +275,8 @@ def _joined(parts: Sequence[_Recorded]) -> _Recorded:
 
 
 def _history(unit: UnitOfWork, function: Function, message_id: MessageId) -> History:
-    attempts = [one for one in unit.errors.of_message(message_id) if one.function == function.name]
-    return tuple(
-        PastAttempt.of(one.problem, attempt=one.attempt, at=one.occurred_at)
-        for one in attempts[-MAX_HISTORY:]
-    )
+    attempts = unit.errors.of_message(message_id, function=function.name, newest=MAX_HISTORY)
+    return tuple(PastAttempt.of(one.problem, attempt=one.attempt, at=one.occurred_at) for one in attempts)
 
 
 def _last(call: Call, problem: Problem, now: datetime) -> History:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import chain, repeat
 
 from api_exchange_core.application.call import Call, Incoming, loggable
 from api_exchange_core.application.call_runner import CallRunner
@@ -131,20 +132,24 @@ class ProcessorHandler:
         )
         if begun:
             self._ran_last[function.name] = batch[0].message.tenant_id
+        receipts = {call.incoming.delivery.receipt for call in begun}
+        left = [incoming for incoming in batch if incoming.delivery.receipt not in receipts]
         erased = self.reception.is_erased(function, batch[0].message.tenant_id)
         if erased is None:
-            self._abandon(begun, TransientError.__name__)
-            return self._given_back(function, batch, WAIT_FOR_STORE)
+            return self._left_uncommitted(begun) + self._given_back(function, left, WAIT_FOR_STORE)
         if erased:
-            self._abandon(begun, ErasedTenantError.__name__)
-            return [self.reception.dropped(function, incoming) for incoming in batch]
+            return self._dropped(function, batch, begun)
         ran = [call for call in begun if self._is_ours(call, keeper)]
         failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])
         settlements += self.failures.settle(failed)
-        receipts = {call.incoming.delivery.receipt for call in begun}
-        left = [incoming for incoming in batch if incoming.delivery.receipt not in receipts]
         return settlements + self._given_back(function, left, GIVEN_BACK)
+
+    def _dropped(
+        self, function: Function, batch: Sequence[Incoming], begun: Sequence[Call]
+    ) -> list[Settlement]:
+        self._abandon(begun, ErasedTenantError.__name__)
+        return [self.reception.dropped(function, incoming) for incoming in batch]
 
     def _is_ours(self, call: Call, keeper: Keeper) -> bool:
         """Whether *call* may still be committed. Where there is a claim, its fence decides that at the commit."""
@@ -223,10 +228,13 @@ class ProcessorHandler:
         return [Settlement(delivery, Complete()) for delivery in flushed.to_settle]
 
     def _left_uncommitted(self, calls: Sequence[Call]) -> list[Settlement]:
-        may_run_again = [call for call in calls if _may_run_again(call.function)]
+        may_run_again: list[Call] = []
         for call in calls:
-            if not _may_run_again(call.function):
+            # A run that failed has come to an end, and may be followed by another like after any failure.
+            if call.problem is None and not call.function.may_run_again:
                 self._leave_to_policy(call)
+            else:
+                may_run_again.append(call)
         if not may_run_again:
             return []
         self._abandon(may_run_again, TransientError.__name__)
@@ -243,7 +251,7 @@ class ProcessorHandler:
         if isinstance(error, ClaimLostError):
             tell_claim_lost(self.observer, call)
             return []
-        if not _may_run_again(call.function) and not isinstance(error, PermanentError):
+        if not call.function.may_run_again and not isinstance(error, PermanentError):
             return self._leave_to_policy(call)
         if isinstance(error, LostRaceError) and reruns > 0:
             return self._run_again(call, reruns - 1)
@@ -263,7 +271,7 @@ class ProcessorHandler:
             stale.function,
             [stale.incoming.anew],
             begin=lambda incoming: self._call(stale.function, incoming),
-            stop=never,
+            stop=_after_the_first(),
         )
         if call.problem is not None:
             return self.failures.settle([call])
@@ -285,8 +293,10 @@ class ProcessorHandler:
             self.observer.handled(summary(call, outcome, versions=versions, outputs=outputs, commit=share))
 
 
-def _may_run_again(function: Function) -> bool:
-    return function.exclusive is None or function.exclusive.may_run_again
+def _after_the_first() -> Callable[[], bool]:
+    """Lets one call begin and no quick retry of it: whoever is in a hurry has waited for this message once already."""
+    answers = chain([False], repeat(True))
+    return lambda: next(answers)
 
 
 def _is_outage(error: Exception) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from api_exchange_core.domain.retention import Expiry, Kept, Retention
@@ -39,7 +39,7 @@ class Purged:
 class PurgeExpired:
     """Purges the journal, errors and versions in steps that are over in a moment.
 
-    A run ends at its limit, and the next one goes on where it ended.
+    A run ends at its limits, and the next one goes on where it ended, until all kinds have been walked through once.
 
     Args:
         store: what is purged.
@@ -53,36 +53,55 @@ class PurgeExpired:
     clock: Clock
     sleeper: Sleeper
     _places: dict[Kept, Place] = field(default_factory=dict)
+    _walked: set[Kept] = field(default_factory=set)
 
     def run(
-        self, *, most: int = _MOST, dry_run: bool = False, removed: Callable[[int], None] | None = None
+        self,
+        *,
+        most: int = _MOST,
+        within: timedelta | None = None,
+        dry_run: bool = False,
+        removed: Callable[[int], None] | None = None,
     ) -> Purged:
         """Remove what has expired by now.
 
         Args:
             most: end after so many rows; the step that reaches it is finished.
+            within: end after so long; the step under way is finished. None sets no limit.
             dry_run: count them only, all of them.
             removed: is told of each step how many rows it removed.
 
         Raises:
             TransientError: the store is out of reach; what was removed stays removed, and the next run goes on.
         """
+        began = self.clock.now()
+        until = None if within is None else began + within
         counts: dict[Kept, int] = {}
         more = False
-        for expiry in self.retention.expiries(self.clock.now()):
-            left = None if dry_run else most - sum(counts.values())
-            counts[expiry.kept], ended = self._walk(expiry, left, removed)
-            more = more or not ended
+        for expiry in self.retention.expiries(began):
+            if dry_run:
+                counts[expiry.kept], _ = self._walk(expiry, None, None, removed)
+            elif expiry.kept not in self._walked:
+                left = most - sum(counts.values())
+                counts[expiry.kept], ended = self._walk(expiry, left, until, removed)
+                self._walked |= {expiry.kept} if ended else set()
+                more = more or not ended
+        if not (more or dry_run):
+            self._walked.clear()
         return Purged({kept: number for kept, number in counts.items() if number}, more)
 
     def _walk(
-        self, expiry: Expiry, most: int | None, removed: Callable[[int], None] | None
+        self,
+        expiry: Expiry,
+        most: int | None,
+        until: datetime | None,
+        removed: Callable[[int], None] | None,
     ) -> tuple[int, bool]:
         """How many rows had expired, and whether the walk came to its end. Counts only, if *most* is None."""
         dry_run = most is None
         place = None if dry_run else self._places.pop(expiry.kept, None)
         total = 0
-        while most is None or total < most:
+        while (most is None or total < most) and (until is None or self.clock.now() < until):
             began = self.clock.now()
             step = self.store.purge(expiry, after=place, limit=LOOKED_AT_ONCE, dry_run=dry_run)
             total += step.expired

@@ -134,9 +134,10 @@ def _refuse_endless(function: Function, incoming: Incoming) -> None:
     """Return unless attempts at the message have ended its process, or outlasted their visibility, again and again.
 
     An attempt that fails is counted and ends in a dead letter by the function's policy. Here are those that never
-    came to a failure.
+    came to a failure. Where no run is to follow one that came to no end, nothing is counted: its claim
+    knows which message that was, and the others were only in hand with it.
     """
-    if incoming.attempt > function.retry.max_attempts + _RUNS_ALONE:
+    if function.may_run_again and incoming.attempt > function.retry.max_attempts + _RUNS_ALONE:
         raise PermanentError(
             f"handed out {incoming.attempt} times, and no run came to an end: it ends its process, or takes longer "
             "than a message may be in hand"

@@ -33,7 +33,6 @@ from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.telemetry.store_metrics import StoreMetrics
-from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.errors import TransientError
@@ -143,6 +142,8 @@ class LocalContainer(LocalStore):
         files=LocalStore.files,
         outbox=LocalStore.outbox,
         leases=providers.Singleton(SqlLeases, LocalStore.engine),
+        retention=LocalStore.retention,
+        eraser=LocalStore.eraser,
     )
     runner = providers.Singleton(
         Runner,
@@ -165,13 +166,6 @@ class LocalContainer(LocalStore):
         metrics=LocalStore.settings.provided.metrics,
         timers=LocalStore.settings.provided.timers,
         grace=providers.Factory(timedelta, seconds=LocalStore.settings.provided.stop_grace),
-    )
-    purge = providers.Factory(
-        PurgeExpired,
-        LocalStore.retention,
-        exchange.provided.retention,
-        LocalStore.clock,
-        LocalStore.sleeper,
     )
 
 

@@ -47,7 +47,14 @@ class Operations(containers.DeclarativeContainer):
 
     find_dead_letters = providers.Singleton(FindDeadLetters, dead_letters, queues)
     carry_out_dead_letter_job = providers.Singleton(
-        CarryOutDeadLetterJob, find_dead_letters, dead_letters, dead_letter_jobs, clock, sleeper, randomness
+        CarryOutDeadLetterJob,
+        find=find_dead_letters,
+        letters=dead_letters,
+        jobs=dead_letter_jobs,
+        units=units,
+        clock=clock,
+        sleeper=sleeper,
+        randomness=randomness,
     )
     add_tenants = providers.Singleton(AddTenants, tenants, clock)
     erase_tenant = providers.Singleton(EraseTenant, tenants, eraser, files, clock, randomness, sleeper)

@@ -8,14 +8,16 @@ from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEnc
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.application.accept_request import AcceptRequest
 from api_exchange_core.application.call_runner import CallRunner
-from api_exchange_core.application.chores import DoChore, relay_outbox
+from api_exchange_core.application.chores import DoChore, purge_expired, relay_outbox, sweep_erased
 from api_exchange_core.application.claims import Claims
 from api_exchange_core.application.entity_service import EntityService
+from api_exchange_core.application.erase import EraseTenant
 from api_exchange_core.application.failures import Failures
 from api_exchange_core.application.flush import Flush
 from api_exchange_core.application.forwarding import Forwarding
 from api_exchange_core.application.outbox_relay import OutboxRelay
 from api_exchange_core.application.processor_handler import ProcessorHandler
+from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.application.reception import Reception
 from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.application.tenant_gate import TenantGate
@@ -24,12 +26,14 @@ from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.leases import Leases
 from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
@@ -52,6 +56,8 @@ class UseCases(containers.DeclarativeContainer):
     files: providers.Dependency[FileSink] = providers.Dependency()
     outbox: providers.Dependency[OutboxRelaySource] = providers.Dependency()
     leases: providers.Dependency[Leases] = providers.Dependency()
+    retention: providers.Dependency[RetentionStore] = providers.Dependency()
+    eraser: providers.Dependency[Eraser] = providers.Dependency()
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
     gate = providers.Singleton(TenantGate, tenants, clock, config_model=exchange.provided.tenant_config)
@@ -80,7 +86,11 @@ class UseCases(containers.DeclarativeContainer):
     accept = providers.Singleton(AcceptRequest, tenants, sender)
     entity_service = providers.Singleton(EntityService, units, hasher, clock)
 
+    purge = providers.Singleton(PurgeExpired, retention, exchange.provided.retention, clock, sleeper)
+    erase_tenant = providers.Singleton(EraseTenant, tenants, eraser, files, clock, randomness, sleeper)
     chores = providers.List(
         providers.Singleton(relay_outbox, relay),
+        providers.Singleton(purge_expired, purge),
+        providers.Singleton(sweep_erased, erase_tenant),
     )
     do_chore = providers.Singleton(DoChore, leases, clock, observer, owner=randomness.provided.new_id.call())

@@ -13,11 +13,18 @@ from pydantic_core import from_json, to_json
 
 from api_exchange_core.domain.entity import EntityReference
 from api_exchange_core.domain.envelope import decode, decode_failure
-from api_exchange_core.domain.errors import ExchangeError, InvalidMessageError
-from api_exchange_core.domain.failure import Failure
+from api_exchange_core.domain.errors import DeclarationError, ExchangeError, InvalidMessageError
+from api_exchange_core.domain.failure import LEASE_RAN_OUT, Failure
 from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.message import Message
-from api_exchange_core.domain.names import MAX_COUNT, FunctionName, MessageId, QueueName, TenantId
+from api_exchange_core.domain.names import (
+    MAX_COUNT,
+    FunctionName,
+    MessageId,
+    QueueName,
+    TenantId,
+    function_name,
+)
 from api_exchange_core.domain.redaction import REDACTED, is_secret_name, redacted
 
 LetterId = NewType("LetterId", str)
@@ -119,6 +126,16 @@ class Letter:
     def code(self) -> str | None:
         """Name of its error."""
         return None if self.failure is None else self.failure.code
+
+    @property
+    def given_up_by(self) -> FunctionName | None:
+        """The function whose journal keeps the message from running again until it is released; None if none does."""
+        if self.failure is None or self.failure.code != LEASE_RAN_OUT:
+            return None
+        try:
+            return function_name(self.failure.function)
+        except DeclarationError:  # anybody can put a letter there
+            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import NewType
 
 from api_exchange_core.domain.dead_letter import LetterFilter, LetterId
 from api_exchange_core.domain.errors import DeclarationError
-from api_exchange_core.domain.names import MAX_IDENTIFIER, MessageId, QueueName, TenantId
+from api_exchange_core.domain.names import MAX_IDENTIFIER, FunctionName, MessageId, QueueName, TenantId
 from api_exchange_core.domain.pace import Pace
 
 JobId = NewType("JobId", int)
@@ -93,6 +93,7 @@ class JobItem:
     Args:
         queue, letter_id: which.
         tenant_id, message_id: of its message, for the books.
+        given_up_by: the function that is to let the message run again before it is replayed (`Letter.given_up_by`).
         state: where the job is with it.
         ended_at: since when it is there for good.
     """
@@ -101,6 +102,7 @@ class JobItem:
     letter_id: LetterId
     tenant_id: TenantId | None
     message_id: MessageId | None
+    given_up_by: FunctionName | None = None
     state: ItemState = ItemState.WAITING
     ended_at: datetime | None = None
 

@@ -69,6 +69,11 @@ class Function:
         """The queue that the function consumes: the declared one, or its own, into which ticks and requests go."""
         return self.trigger.queue if isinstance(self.trigger, QueueTrigger) else QueueName(self.name)
 
+    @property
+    def may_run_again(self) -> bool:
+        """Whether a run that came to no end may be followed by another without anybody being asked."""
+        return self.exclusive is None or self.exclusive.may_run_again
+
     @cached_property
     def processor(self) -> ProcessorInterface:
         """The processor, made on first use and kept.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -29,6 +30,9 @@ MAX_REASON = 2_000
 MAX_CODE = 100
 MAX_HISTORY = 10
 """So many attempts, the last ones, are told in a dead letter."""
+
+LEASE_RAN_OUT: Final = "LeaseRanOut"
+"""Code of a message that began to run, came to no end, and is not to run again unless a person wants it to."""
 
 SHORTEST_DEFER = timedelta(seconds=1)
 """No message stays away for less when its processor defers it, or it would go round without a pause."""

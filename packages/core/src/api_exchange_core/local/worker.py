@@ -112,8 +112,11 @@ class Worker:
         """A message that has been handed out more often than it may be tried, and never came to an end.
 
         It may be what kills the process, or only have been in hand with it. It runs alone, so that no other message
-        pays for it; should it go on like this, the door dead-letters it.
+        pays for it; should it go on like this, the door dead-letters it. What is not run again after such an end needs
+        none of it, and may come by for ever while it waits for an operator.
         """
+        if not self.function.may_run_again:
+            return None
         most = self.function.retry.max_attempts
         return next((one for one in deliveries if one.receive_count > most), None)
 

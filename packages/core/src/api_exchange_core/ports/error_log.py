@@ -51,5 +51,13 @@ class ErrorLog(Protocol):
         """
 
     @abstractmethod
-    def of_message(self, message_id: MessageId) -> Sequence[ErrorEntry]:
-        """The failed attempts at a message, oldest first."""
+    def of_message(
+        self, message_id: MessageId, *, function: FunctionName | None = None, newest: int | None = None
+    ) -> Sequence[ErrorEntry]:
+        """The failed attempts at a message, oldest first.
+
+        Args:
+            message_id: which.
+            function: those of this one only.
+            newest: so many of them at most, the last ones; None is all.
+        """

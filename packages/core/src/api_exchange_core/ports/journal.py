@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from api_exchange_core.domain.exclusive import OnLost
 from api_exchange_core.domain.names import FunctionName, MessageId
@@ -25,6 +25,10 @@ class ProcessingState(StrEnum):
     """A claim ran out, and an operator is to say what becomes of the message."""
     GIVEN_UP = "given_up"
     """A claim ran out, and the message is dead-lettered whenever it is delivered, until an operator releases it."""
+
+
+UNDECIDED: Final = frozenset({ProcessingState.RUNNING, ProcessingState.HELD, ProcessingState.GIVEN_UP})
+"""While a message is in one of these its entry is all that keeps it from being run again, however long that takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

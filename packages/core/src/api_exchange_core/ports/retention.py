@@ -28,7 +28,7 @@ class Step:
 class RetentionStore(Protocol):
     """Walks through rows of all tenants, in steps that are over in a moment, and removes the expired ones.
 
-    A walk sees every row that had expired when it began.
+    A walk sees every row that had expired when it began. A journal entry that is `UNDECIDED` does not expire.
     """
 
     @abstractmethod

@@ -18,7 +18,7 @@ from api_exchange_core.domain.dead_letter_job import (
     JobState,
 )
 from api_exchange_core.domain.errors import ClaimLostError
-from api_exchange_core.domain.names import MessageId
+from api_exchange_core.domain.names import FunctionName, MessageId
 from api_exchange_core.domain.pace import Pace
 from api_exchange_core.ports.dead_letter_jobs import DeadLetterJobs, HeldJob
 from api_exchange_testing.conformance._samples import EVERY_SCRIPT, FUNCTION, NOW, QUEUE, TENANT, at
@@ -226,6 +226,7 @@ def _items(number: int) -> Sequence[JobItem]:
             letter_id=LetterId(f"letter {place}, {EVERY_SCRIPT}"),
             tenant_id=TENANT if place % 2 else None,
             message_id=MessageId(f"message-{place}") if place % 2 else None,
+            given_up_by=FunctionName("pay") if place % 3 else None,
         )
         for place in range(number)
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from api_exchange_core.domain.names import MessageId, TenantId
+from api_exchange_core.domain.names import FunctionName, MessageId, TenantId
 from api_exchange_core.ports.error_log import ErrorEntry
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
-from api_exchange_testing.conformance._samples import EVERY_SCRIPT, OTHER_TENANT, TENANT, error
+from api_exchange_testing.conformance._samples import EVERY_SCRIPT, FUNCTION, OTHER_TENANT, TENANT, error
 from api_exchange_testing.conformance.storage import StorageSuite
 
 
@@ -45,6 +45,19 @@ class ErrorLogSuite(StorageSuite):
         assert _of_message(elsewhere, tenant=OTHER_TENANT) == []
         _add(units, error(reason="theirs"), tenant=OTHER_TENANT)
         assert _of_message(elsewhere) == [error()]
+
+    def test_of_many_attempts_the_newest_of_one_function_can_be_asked_for(
+        self, units: UnitOfWorkFactory, elsewhere: UnitOfWorkFactory
+    ) -> None:
+        attempts = [error(attempt=number) for number in range(1, 6)]
+        _add(units, *attempts, replace(error(attempt=6), function=FunctionName("another")))
+        for newest, expected in ((0, []), (2, attempts[-2:]), (5, attempts), (9, attempts)):
+            with elsewhere.begin(TENANT) as unit:
+                found = unit.errors.of_message(MessageId("message-1"), function=FUNCTION, newest=newest)
+            assert list(found) == expected
+        with elsewhere.begin(TENANT) as unit:
+            [last] = unit.errors.of_message(MessageId("message-1"), newest=1)
+        assert last.function == "another"
 
     def test_what_is_rolled_back_is_not_recorded(
         self, units: UnitOfWorkFactory, elsewhere: UnitOfWorkFactory

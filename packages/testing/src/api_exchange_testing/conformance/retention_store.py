@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from api_exchange_core.domain.entity import EntityKey
+from api_exchange_core.domain.exclusive import OnLost
 from api_exchange_core.domain.names import MessageId, TenantId
 from api_exchange_core.domain.retention import Expiry, Kept
+from api_exchange_core.ports.journal import ProcessingState
 from api_exchange_core.ports.retention import Place, RetentionStore
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 from api_exchange_testing.conformance._samples import (
@@ -53,6 +56,30 @@ class RetentionStoreSuite(StorageSuite):
         with elsewhere.begin(TENANT) as unit:
             ids = [MessageId("old-0"), MessageId("new-0")]
             assert unit.journal.completed(FUNCTION, ids) == {"new-0"}
+
+    def test_what_keeps_a_message_from_running_again_stays_however_old_it_is(
+        self, units: UnitOfWorkFactory, elsewhere: UnitOfWorkFactory, retention: RetentionStore
+    ) -> None:
+        def claim(*ids: str, day: int, on_lost: OnLost) -> None:
+            began = NOW + (day - 9) * _DAY
+            entries = [entry(id_, ProcessingState.RUNNING, started_at=began) for id_ in ids]
+            with units.begin(TENANT) as unit:
+                leased = [replace(one, leased_until=began + _DAY / 2) for one in entries]
+                unit.journal.claim(leased, on_lost=on_lost)
+                unit.commit()
+
+        claim("running", "held", "given-up", day=0, on_lost=OnLost.RERUN)
+        claim("held", day=1, on_lost=OnLost.HOLD)
+        claim("given-up", day=1, on_lost=OnLost.DEAD_LETTER)
+        self._journal(units, TENANT, old=1, new=0)
+        assert self._purge(retention, Expiry(Kept.JOURNAL, before=NOW)) == 1
+        with elsewhere.begin(TENANT) as unit:
+            left = {one.message_id: one.state for one in unit.journal.trace("request-1")}
+        assert left == {
+            "running": ProcessingState.RUNNING,
+            "held": ProcessingState.HELD,
+            "given-up": ProcessingState.GIVEN_UP,
+        }
 
     def test_what_is_as_old_as_the_limit_stays(
         self, units: UnitOfWorkFactory, retention: RetentionStore

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from api_exchange_core.domain.names import MessageId, TenantId
+from api_exchange_core.domain.names import FunctionName, MessageId, TenantId
 from api_exchange_core.ports.error_groups import ErrorGroup, GroupState
 from api_exchange_core.ports.error_log import ErrorEntry, ErrorLog
 
@@ -43,12 +43,20 @@ class InMemoryErrorLog(ErrorLog):
         self._staged += entries
 
     @override
-    def of_message(self, message_id: MessageId) -> Sequence[ErrorEntry]:
+    def of_message(
+        self, message_id: MessageId, *, function: FunctionName | None = None, newest: int | None = None
+    ) -> Sequence[ErrorEntry]:
         with self._changed:
             entries = [*self._rows, *self._staged]
-        return sorted(
-            (one for one in entries if one.message_id == message_id), key=lambda one: one.occurred_at
+        found = sorted(
+            (
+                one
+                for one in entries
+                if one.message_id == message_id and (function is None or one.function == function)
+            ),
+            key=lambda one: one.occurred_at,
         )
+        return found if newest is None else found[max(0, len(found) - newest) :]
 
     def apply(self) -> None:
         """Commit; to be called with the store's lock held."""

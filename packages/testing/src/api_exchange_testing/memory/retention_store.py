@@ -11,6 +11,7 @@ from typing_extensions import override
 from api_exchange_core.domain.entity import EntityVersion
 from api_exchange_core.domain.names import EntityId
 from api_exchange_core.domain.retention import Expiry, Kept
+from api_exchange_core.ports.journal import UNDECIDED
 from api_exchange_core.ports.retention import Place, RetentionStore, Step
 from api_exchange_testing.memory.entity_store import EntityRows
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
@@ -48,7 +49,8 @@ class InMemoryRetentionStore(RetentionStore):
             match expiry.kept:
                 case Kept.JOURNAL:
                     for key, entry in rows.journal.items():
-                        yield _is_old(entry.finished_at, expiry), partial(rows.journal.pop, key)
+                        expired = entry.state not in UNDECIDED and _is_old(entry.finished_at, expiry)
+                        yield expired, partial(rows.journal.pop, key)
                 case Kept.ERRORS:
                     for error in rows.errors:
                         yield _is_old(error.occurred_at, expiry), partial(rows.errors.remove, error)

@@ -195,6 +195,7 @@ class SqlHeldJob(HeldJob):
             "letter_id": item.letter_id,
             "tenant_id": item.tenant_id,
             "message_id": item.message_id,
+            "given_up_by": item.given_up_by,
             "state": item.state,
             "ended_at": item.ended_at,
         }
@@ -227,6 +228,7 @@ def _item(row: Row[Any]) -> JobItem:
         letter_id=row.letter_id,
         tenant_id=row.tenant_id,
         message_id=row.message_id,
+        given_up_by=row.given_up_by,
         state=ItemState(row.state),
         ended_at=row.ended_at,
     )

@@ -13,7 +13,7 @@ from api_exchange_core.adapters.sql.many_rows import Insert, InsertRows
 from api_exchange_core.adapters.sql.schema import error_groups, errors
 from api_exchange_core.adapters.sql.transaction import Transaction
 from api_exchange_core.domain.failure import Problem
-from api_exchange_core.domain.names import MessageId
+from api_exchange_core.domain.names import FunctionName, MessageId
 from api_exchange_core.ports.error_groups import GroupState
 from api_exchange_core.ports.error_log import ErrorEntry, ErrorLog
 
@@ -62,15 +62,20 @@ class SqlErrorLog(ErrorLog):
                 _COUNT.run(connection, [self._group(groups[fingerprint]) for fingerprint in sorted(groups)])
 
     @override
-    def of_message(self, message_id: MessageId) -> Sequence[ErrorEntry]:
+    def of_message(
+        self, message_id: MessageId, *, function: FunctionName | None = None, newest: int | None = None
+    ) -> Sequence[ErrorEntry]:
         wanted = (
             select(errors)
             .where(errors.c.tenant_id == self._transaction.tenant_id, errors.c.message_id == message_id)
-            .order_by(errors.c.occurred_at, errors.c.id)
+            .order_by(errors.c.occurred_at.desc(), errors.c.id.desc())
+            .limit(newest)
         )
+        if function is not None:
+            wanted = wanted.where(errors.c.function == function)
         with self._transaction.reading() as connection:
             rows = connection.execute(wanted).all()
-        return [ErrorEntry(**fields_of(row)) for row in rows]
+        return [ErrorEntry(**fields_of(row)) for row in reversed(rows)]
 
     def _row(self, entry: ErrorEntry) -> dict[str, object]:
         problem = entry.problem

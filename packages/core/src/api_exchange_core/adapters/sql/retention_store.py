@@ -32,6 +32,7 @@ from typing_extensions import override
 from api_exchange_core.adapters.sql.across_tenants import reading, writing
 from api_exchange_core.adapters.sql.schema import entities, entity_versions, errors, journal
 from api_exchange_core.domain.retention import Expiry, Kept
+from api_exchange_core.ports.journal import UNDECIDED
 from api_exchange_core.ports.retention import Place, RetentionStore, Step
 
 _ROWS_A_PAGE: Final = 40
@@ -71,7 +72,8 @@ class SqlRetentionStore(RetentionStore):
 def _expired(expiry: Expiry) -> tuple[Table, ColumnElement[bool]]:
     match expiry.kept:
         case Kept.JOURNAL:
-            return journal, journal.c.finished_at < expiry.before
+            undecided = journal.c.state.in_([state.value for state in UNDECIDED])
+            return journal, and_(journal.c.finished_at < expiry.before, ~undecided)
         case Kept.ERRORS:
             return errors, errors.c.occurred_at < expiry.before
         case Kept.VERSIONS:

@@ -305,6 +305,7 @@ dead_letter_job_items = Table(
     Column("message_id", _IDENTIFIER),
     Column("state", String(16), nullable=False),
     Column("ended_at", UtcDateTime),
+    Column("given_up_by", _FUNCTION),
     PrimaryKeyConstraint("job_id", "place"),
     Index(None, "job_id", "state", "place"),
     CheckConstraint(_one_of("state", ItemState), name="state"),
