@@ -477,7 +477,7 @@ def test_a_message_whose_claim_is_left_held_and_given_up(told: Told, tmp_path: P
     with shop(Does(raising(SystemExit(SECRET_TEXT))), told, tmp_path, "exclusive") as here:
         here.send()
         here.work()
-        held = here.container.use_cases.held_messages()
+        held = here.container.operations.held_messages()
         told.observer.event("test.ended", held=repr(held.waiting(CUSTOMER)))
         assert_nothing_is_told(told)
 

@@ -154,7 +154,7 @@ def test_where_nothing_runs_twice_each_such_message_ends_one_process_and_takes_n
     bench.send("first")
     assert bench.work_until_at_rest() == 6
     assert bench.done() == {"first"}
-    held = bench.use_cases.held_messages().waiting(CUSTOMER)
+    held = HeldMessages(bench.units).waiting(CUSTOMER)
     letters = [decode_failure(one.body) for one in bench.queue.messages(QueueName("inbox-dlq"))]
     if on_lost is OnLost.HOLD:
         assert ({one.message_id for one in held}, letters) == ({one.id for one in poison}, [])
@@ -176,5 +176,5 @@ def test_a_message_that_is_held_stays_so_however_many_processes_die_beside_it_an
         bench.send(payload)
     assert bench.worker.work_once() == 3
     assert bench.done() == {"first", "second"}
-    assert len(bench.use_cases.held_messages().waiting(CUSTOMER)) == 1
+    assert len(HeldMessages(bench.units).waiting(CUSTOMER)) == 1
     assert not bench.queue.messages(QueueName("inbox-dlq"))
