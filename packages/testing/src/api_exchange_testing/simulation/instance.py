@@ -26,6 +26,7 @@ from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 from api_exchange_testing.memory.randomness import SeededRandomness
+from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.unit_of_work import InMemoryUnitOfWorkFactory
 from api_exchange_testing.simulation.interposed import (
     InterposedPublisher,
@@ -125,13 +126,16 @@ class CallsInTurn(CallRunner):
     def _in_threads(
         self, batch: Sequence[Incoming], concurrency: int, begin: Begin, stop: Callable[[], bool]
     ) -> Sequence[Call | None]:
-        return [None if stop() else self._run_here(begin(incoming)) for incoming in batch]
+        return [None if stop() else self._attempt_here(incoming, begin, stop) for incoming in batch]
 
     @override
     def _on_loop(
         self, batch: Sequence[Incoming], concurrency: int, begin: Begin, stop: Callable[[], bool]
     ) -> Sequence[Call | None]:
-        return [None if stop() else self._to_its_end(self._run_async(begin(incoming))) for incoming in batch]
+        return [
+            None if stop() else self._to_its_end(self._attempt_async(incoming, begin, stop))
+            for incoming in batch
+        ]
 
     @override
     def _await(self, answer: asyncio.Future[ProcessingResult]) -> ProcessingResult:
@@ -181,10 +185,12 @@ class Wiring:
         self._slots: dict[str, providers.Object[Any]] = {
             slot.name: providers.Object(None) for slot in fields(Ports) if slot.name != "consumer"
         }
-        for name in ("exchange", "randomness", "observer"):
+        for name in ("exchange", "randomness", "observer", "sleeper"):
             self._slots[name] = providers.Object(None)
-        self._use_cases = UseCases(**self._slots)
-        self._calls = providers.Singleton(CallsInTurn, self._use_cases.clock, self._use_cases.observer)
+        self._use_cases = uses = UseCases(**self._slots)
+        self._calls = providers.Singleton(
+            CallsInTurn, uses.clock, uses.observer, uses.sleeper, uses.randomness
+        )
         self._use_cases.calls.override(self._calls)
 
     @property
@@ -199,6 +205,7 @@ class Wiring:
             "exchange": world.exchange,
             "randomness": SeededRandomness(seed),
             "observer": world.observer,
+            "sleeper": VirtualSleeper(world.clock),
         }
         for name, slot in self._slots.items():
             slot.set_provides(filled[name])
