@@ -87,7 +87,7 @@ class Harness:
             self.files = container.files()
             self.tenants = container.tenants()
             self.entities: EntityService = container.use_cases.entity_service()
-            self.held: HeldMessages = container.use_cases.held_messages()
+            self.held: HeldMessages = container.operations.held_messages()
             self._outbox = container.outbox()
             self._handler: ProcessorHandler = container.use_cases.handler()
             self._fan_out: FanOutTick = container.use_cases.fan_out()
