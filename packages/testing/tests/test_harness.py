@@ -102,7 +102,7 @@ def failing(error: Exception, *, times: int = 10_000) -> Step:
 
 def harness_of(processor: ProcessorInterface, *, retry: RetryPolicy | None = None) -> Harness:
     exchange = Exchange("stock", tenants=["acme"])
-    exchange.queue("record-stock", "levels", processor, retry=retry)
+    exchange.queue("record-stock", "levels", processor, retry=retry, sends_to=["shop"])
     return Harness(exchange)
 
 

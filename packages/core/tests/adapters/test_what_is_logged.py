@@ -8,12 +8,11 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import structlog
-from dependency_injector import providers
 from pydantic import BaseModel, SecretStr
 from typing_extensions import override
 
@@ -36,19 +35,12 @@ from api_exchange_core.adapters.telemetry.logging import configure_logging
 from api_exchange_core.adapters.telemetry.observer import StructlogObserver
 from api_exchange_core.application.call import Call, Incoming
 from api_exchange_core.containers.local import LocalSettings, local_container
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.failure import Problem
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Handled, Outcome
 from api_exchange_testing import (
-    InMemoryFileSink,
-    InMemoryQueue,
-    InMemoryStore,
-    InMemoryTenantDirectory,
-    InMemoryUnitOfWorkFactory,
-    SeededRandomness,
-    VirtualClock,
+    in_memory_container,
 )
 
 SECRET = "hunter2"
@@ -366,30 +358,17 @@ class Bench:
     def __init__(self, processor: ProcessorInterface) -> None:
         exchange = Exchange("shop", tenants=[CUSTOMER])
         self.function = exchange.queue("keep", INBOX, processor, retry=RetryPolicy(max_attempts=2))
-        self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        self.queue = InMemoryQueue(self.clock)
-        tenants = InMemoryTenantDirectory()
-        tenants.add(exchange.tenants, now=self.clock.now())
-        store = InMemoryStore(queue=self.queue)
-        self.use_cases = UseCases(
-            exchange=providers.Object(exchange),
-            clock=providers.Object(self.clock),
-            randomness=providers.Object(SeededRandomness(0)),
-            observer=providers.Object(StructlogObserver()),
-            units=providers.Object(InMemoryUnitOfWorkFactory(store)),
-            tenants=providers.Object(tenants),
-            publisher=providers.Object(self.queue),
-            files=providers.Object(InMemoryFileSink()),
-            outbox=providers.Object(store.relay_source),
-        )
+        container = in_memory_container(exchange, observer=StructlogObserver(), one_store=True)
+        self.clock, self.queue, self.use_cases = container.clock(), container.queue(), container.use_cases
 
     def send(self, tenant: str = CUSTOMER) -> Message:
-        return self.use_cases.sender().send(
+        sent: Message = self.use_cases.sender().send(
             INBOX,
             {"id": "1", "password": SECRET},
             tenant_id=TenantId(tenant),
             metadata={"authorization": SECRET},
         )
+        return sent
 
     def put(self, body: bytes) -> None:
         message_id = MessageId("raw")

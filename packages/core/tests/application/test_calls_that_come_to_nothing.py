@@ -37,6 +37,7 @@ from api_exchange_core.domain.tenant import Tenant
 from api_exchange_core.ports.journal import JournalEntry, Standing
 from api_exchange_core.ports.observer import Handled, MessageTrace, Outcome
 from api_exchange_testing import Harness, InMemoryTenantDirectory, RecordingObserver
+from api_exchange_testing.container import in_memory_container
 
 TENANT = TenantId("customer-a")
 INBOX = QueueName("inbox")
@@ -126,11 +127,12 @@ class Bench:
         self.step = Step()
         exchange = Exchange("shop", tenants=[TENANT])
         self.function = exchange.queue("step", INBOX, self.step, **options)
-        self.harness = Harness(exchange)
-        self.observer = self.harness.observer = TraceKeeper()
-        self.tenants = self.harness.tenants = Directory()
-        self.tenants.add([TENANT], now=self.harness.clock.now())
-        self.use_cases = self.harness._wired(seed=0)
+        self.observer, self.tenants = TraceKeeper(), Directory()
+        container = in_memory_container(exchange, observer=self.observer)
+        self.tenants.add([TENANT], now=container.clock().now())
+        container.tenants.override(providers.Object(self.tenants))
+        self.harness = Harness(exchange, container=container)
+        self.use_cases = container.use_cases
 
     def work(self, **options: Any) -> list[Settlement]:
         batch = self.harness.queues.receive(INBOX, max_messages=10, visibility=timedelta(minutes=1))

@@ -12,7 +12,8 @@ from api_exchange_core.application.chores import Chore, DoChore, Done, relay_out
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.ports.leases import Leases
 from api_exchange_core.ports.message_publisher import Outgoing
-from api_exchange_testing import Harness, InMemoryLeases, RecordingObserver, VirtualClock
+from api_exchange_testing import InMemoryLeases, RecordingObserver, VirtualClock
+from api_exchange_testing.container import in_memory_container
 
 EVERY = timedelta(hours=1)
 
@@ -165,33 +166,33 @@ def test_where_leases_cannot_be_reached_an_exclusive_chore_is_not_done() -> None
 
 
 def test_the_relay_is_a_chore_that_sends_batch_after_batch() -> None:
-    harness = Harness(Exchange("shop", tenants=["customer-a"]))
-    use_cases = harness._wired(seed=0)
+    container = in_memory_container(Exchange("shop", tenants=["customer-a"]))
+    use_cases = container.use_cases
     tenant = TenantId("customer-a")
     with use_cases.units().begin(tenant) as unit:
         messages = [
             Outgoing(queue=QueueName("left"), tenant_id=tenant, message_id=MessageId(f"{number}"), body=b"{}")
             for number in range(250)
         ]
-        unit.outbox.add(messages, now=harness.clock.now() - timedelta(hours=1))
+        unit.outbox.add(messages, now=container.clock().now() - timedelta(hours=1))
         unit.commit()
     (relay,) = [one for one in use_cases.chores() if one.name == "relay-outbox"]
     assert use_cases.do_chore().do(relay) == Done(250)
-    assert harness.queues.depths() == {"left": 250}
+    assert container.queue().depths() == {"left": 250}
     assert relay_outbox(use_cases.relay()).round() == Done(0)
 
 
 def test_the_framework_tidies_up_in_one_instance_at_a_time() -> None:
-    use_cases = Harness(Exchange("shop", tenants=["customer-a"]))._wired(seed=0)
+    use_cases = in_memory_container(Exchange("shop", tenants=["customer-a"])).use_cases
     assert {one.name for one in use_cases.chores() if one.exclusive} == {"purge-expired", "sweep-erased"}
 
 
 def test_what_is_left_of_an_erased_tenant_is_swept_away() -> None:
-    harness = Harness(Exchange("shop", tenants=["customer-a"]))
-    use_cases, tenant = harness._wired(seed=0), TenantId("customer-a")
-    harness.tenants.set_enabled(tenant, enabled=False)
-    harness.tenants.mark_erased(tenant, now=harness.clock.now())
-    harness.files.append(tenant, "late.jsonl", [b"{}"])
+    container = in_memory_container(Exchange("shop", tenants=["customer-a"]))
+    use_cases, tenant = container.use_cases, TenantId("customer-a")
+    container.tenants().set_enabled(tenant, enabled=False)
+    container.tenants().mark_erased(tenant, now=container.clock().now())
+    container.files().append(tenant, "late.jsonl", [b"{}"])
     (sweep,) = [one for one in use_cases.chores() if one.name == "sweep-erased"]
     assert use_cases.do_chore().do(sweep) == Done(1)
-    assert harness.files.names(tenant) == []
+    assert container.files().names(tenant) == []

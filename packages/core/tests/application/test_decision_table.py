@@ -28,13 +28,13 @@ from api_exchange_core import (
 )
 from api_exchange_core.application.claims import Unkept
 from api_exchange_core.application.processor_handler import ProcessorHandler
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.envelope import encode
 from api_exchange_core.domain.errors import LostRaceError
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_testing import Harness, SeededRandomness
+from api_exchange_testing.container import in_memory_container
 
 TENANT = TenantId("customer-a")
 INBOX = QueueName("inbox")
@@ -76,12 +76,11 @@ class Desk(Harness):
 
     handler: ProcessorHandler
 
-    @override
-    def _wired(self, seed: int) -> UseCases:
-        use_cases = super()._wired(seed)
-        use_cases.randomness.override(providers.Object(Dice(seed)))
-        self.handler = use_cases.handler()
-        return use_cases
+    def __init__(self, exchange: Exchange) -> None:
+        container = in_memory_container(exchange)
+        container.randomness.override(providers.Object(Dice(0)))
+        super().__init__(exchange, container=container)
+        self.handler = container.use_cases.handler()
 
     @property
     def function(self) -> Function:

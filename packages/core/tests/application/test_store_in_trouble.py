@@ -19,12 +19,12 @@ from api_exchange_core import (
     RetryPolicy,
     TransientError,
 )
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.domain.tenant import Tenant
 from api_exchange_core.ports.error_log import ErrorEntry
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_testing import Harness
+from api_exchange_testing.container import in_memory_container
 from api_exchange_testing.memory.error_log import InMemoryErrorLog
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import (
@@ -99,18 +99,14 @@ class TroubledTenants(InMemoryTenantDirectory):
 
 
 class TroubledHarness(Harness):
-    units: TroubledUnits
-    directory: TroubledTenants
-
-    @override
-    def _wired(self, seed: int) -> UseCases:
-        self.units = TroubledUnits(self.store)
+    def __init__(self, exchange: Exchange) -> None:
+        container = in_memory_container(exchange)
+        self.units = TroubledUnits(container.store())
         self.directory = TroubledTenants()
-        self.directory.add(self.exchange.tenants, now=self.clock.now())
-        use_cases = super()._wired(seed)
-        use_cases.units.override(providers.Object(self.units))
-        use_cases.tenants.override(providers.Object(self.directory))
-        return use_cases
+        self.directory.add(exchange.tenants, now=container.clock().now())
+        container.units.override(providers.Object(self.units))
+        container.tenants.override(providers.Object(self.directory))
+        super().__init__(exchange, container=container)
 
 
 def troubled(processor: ProcessorInterface) -> TroubledHarness:

@@ -21,6 +21,7 @@ from api_exchange_core import (
     QueueOutputHandler,
     RetryPolicy,
 )
+from api_exchange_core.application.held_messages import HeldMessages
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.envelope import decode, decode_failure
 from api_exchange_core.domain.names import QueueName, TenantId
@@ -72,6 +73,7 @@ class Bench:
         self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.queue = InMemoryQueue(self.clock)
         store = InMemoryStore(queue=self.queue)
+        self.units = InMemoryUnitOfWorkFactory(store)
         tenants = InMemoryTenantDirectory()
         tenants.add([CUSTOMER], now=self.clock.now())
         self.use_cases = UseCases(
@@ -79,7 +81,7 @@ class Bench:
             clock=providers.Object(self.clock),
             randomness=providers.Object(SeededRandomness(0)),
             observer=providers.Object(RecordingObserver()),
-            units=providers.Object(InMemoryUnitOfWorkFactory(store)),
+            units=providers.Object(self.units),
             tenants=providers.Object(tenants),
             publisher=providers.Object(self.queue),
             files=providers.Object(InMemoryFileSink()),

@@ -6,10 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from dependency_injector import providers
 from typing_extensions import override
 
 from api_exchange_core import (
@@ -23,7 +22,6 @@ from api_exchange_core import (
     TransientError,
 )
 from api_exchange_core.application.processor_handler import never
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
@@ -32,14 +30,9 @@ from api_exchange_core.local.worker import Patience, Worker, WorkerLimits
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_testing import (
-    InMemoryFileSink,
     InMemoryQueue,
-    InMemoryStore,
-    InMemoryTenantDirectory,
-    InMemoryUnitOfWorkFactory,
     RecordingObserver,
-    SeededRandomness,
-    VirtualClock,
+    in_memory_container,
 )
 
 INBOX = QueueName("inbox")
@@ -80,26 +73,12 @@ class Bench:
     def __init__(self, step: Step) -> None:
         self.exchange = Exchange("shop", tenants=[CUSTOMER])
         self.function = self.exchange.queue("step", INBOX, step)
-        self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        self.queue = InMemoryQueue(self.clock)
         self.observer = RecordingObserver()
+        container = in_memory_container(self.exchange, observer=self.observer, one_store=True)
+        self.clock, self.queue, self.use_cases = container.clock(), container.queue(), container.use_cases
         self.bell = Bell()
         self.heartbeat = Heartbeat(self.observer)
         HEARTBEATS.append(self.heartbeat)
-        store = InMemoryStore(queue=self.queue)
-        tenants = InMemoryTenantDirectory()
-        tenants.add(self.exchange.tenants, now=self.clock.now())
-        self.use_cases = UseCases(
-            exchange=providers.Object(self.exchange),
-            clock=providers.Object(self.clock),
-            randomness=providers.Object(SeededRandomness(0)),
-            observer=providers.Object(self.observer),
-            units=providers.Object(InMemoryUnitOfWorkFactory(store)),
-            tenants=providers.Object(tenants),
-            publisher=providers.Object(self.queue),
-            files=providers.Object(InMemoryFileSink()),
-            outbox=providers.Object(store.relay_source),
-        )
 
     def send(self, count: int) -> None:
         for number in range(count):

@@ -69,11 +69,18 @@ from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.tenant_directory import Connect
 from api_exchange_testing.memory.outbox import DUE_AFTER
-from api_exchange_testing.memory.queue import MAX_BODY
+from api_exchange_testing.memory.profile import PORTABLE, SERVICE_BUS, SQS, STORAGE_QUEUE, Profile
 
 
 def transport_of(queue: InMemoryQueue) -> Transport:
-    traits = QueueTraits(max_body=MAX_BODY, max_delay=MAX_DELAY)
+    profile = queue.profile
+    traits = QueueTraits(
+        max_body=PORTABLE.max_bytes,
+        max_delay=MAX_DELAY,
+        ordering_keys=profile.ordering_keys,
+        fair=profile.fair,
+        receipts_expire=profile.receipts_expire,
+    )
     return Transport(publisher=queue, consumer=queue, inspector=queue, traits=traits)
 
 
@@ -90,6 +97,19 @@ class TestInMemoryQueue(MessagePublisherSuite, MessageConsumerSuite, QueueInspec
     @pytest.fixture
     def transport(self, clock: PassingTime) -> Transport:
         return transport_of(InMemoryQueue(clock))
+
+
+class TestInMemoryQueueAsOnAPlatform(MessageConsumerSuite, QueueInspectorSuite):
+    """As a publisher, a platform takes less than `MessagePublisher` promises until an adapter makes up for it."""
+
+    @pytest.fixture(params=[SQS, SERVICE_BUS, STORAGE_QUEUE], ids=lambda profile: profile.name)
+    def profile(self, request: pytest.FixtureRequest) -> Profile:
+        profile: Profile = request.param
+        return profile
+
+    @pytest.fixture
+    def transport(self, clock: PassingTime, profile: Profile) -> Transport:
+        return transport_of(InMemoryQueue(clock, profile=profile))
 
 
 class TestInMemoryDeadLetters(DeadLettersSuite):

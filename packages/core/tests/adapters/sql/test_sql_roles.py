@@ -258,6 +258,7 @@ def test_work_across_tenants_has_one_way_in_and_these_take_it() -> None:
         "tenant_directory.py",
     }
 
+
 def test_what_is_neither_a_tenants_nor_across_tenants_asks_for_the_schema_only() -> None:
     assert importers_of("engine") == {
         "across_tenants.py",

@@ -120,12 +120,20 @@ class InMemoryOutboxRelaySource(OutboxRelaySource):
         with self._changed:
             return len(self._rows.waiting)
 
-    def next_due_at(self) -> datetime | None:
-        """When the next row can be claimed; None if there is none."""
+    def waiting(self) -> Sequence[OutboxRow]:
+        """The rows that wait, oldest first, whether due or not."""
         with self._changed:
-            return min(
-                (max(one.due_at, one.claimed_until) for one in self._rows.waiting.values()), default=None
-            )
+            return [one.row for _, one in sorted(self._rows.waiting.items())]
+
+    def next_due_at(self, *, stuck: bool = True) -> datetime | None:
+        """When the next row can be claimed; None if there is none.
+
+        Args:
+            stuck: rows that have been postponed count as well.
+        """
+        with self._changed:
+            rows = [one for one in self._rows.waiting.values() if stuck or not one.is_stuck]
+        return min((max(one.due_at, one.claimed_until) for one in rows), default=None)
 
     def _due(self, now: datetime) -> Iterator[_Waiting]:
         held_up = set()

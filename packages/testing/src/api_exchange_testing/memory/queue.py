@@ -13,17 +13,13 @@ from types import MappingProxyType
 from typing_extensions import override
 
 from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
-from api_exchange_core.domain.envelope import FAILURE_ROOM, MAX_MESSAGE_BYTES
-from api_exchange_core.domain.errors import ClaimLostError, PermanentError
+from api_exchange_core.domain.errors import ClaimLostError
 from api_exchange_core.domain.names import QueueName, TenantId, dead_letter_queue
-from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_core.ports.queue_inspector import QueueInspector
-
-MAX_BODY = MAX_MESSAGE_BYTES + FAILURE_ROOM
-"""Largest body in bytes: as tight as the tightest of the real transports."""
+from api_exchange_testing.memory.profile import PORTABLE, Profile
 
 ORDERING_KEY = "orderingkey"
 """Name under which the properties of a dead letter keep the ordering key of its message."""
@@ -40,6 +36,8 @@ class QueuedMessage:
         visible_at: not handed out before.
         receive_count: how often it has been handed out, deferrals not counted.
         receipt: of the newest receive.
+        due_at: when its delay is over, if that is after *visible_at*: it has to be sent again before.
+        redelivered: it was completed once, and is handed out all the same.
     """
 
     number: int
@@ -48,6 +46,8 @@ class QueuedMessage:
     visible_at: datetime
     receive_count: int = 0
     receipt: str | None = None
+    due_at: datetime | None = None
+    redelivered: bool = False
 
     @property
     def body(self) -> bytes:
@@ -69,10 +69,13 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
 
     Args:
         clock: tells when delays and visibility timeouts are over.
+        profile: of the platform whose queues these stand for.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, profile: Profile = PORTABLE) -> None:
+        self.profile = profile
         self._clock = clock
+        self._completed = 0
         self._queues: defaultdict[QueueName, _Rows] = defaultdict(dict)
         self._served_last: dict[QueueName, TenantId] = {}
         self._numbers = count(1)
@@ -80,18 +83,24 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
 
     @override
     def publish(self, messages: Sequence[Outgoing]) -> None:
-        self.exchange(acknowledged=(), published=messages)
+        size = self.profile.send_batch or max(1, len(messages))
+        for start in range(0, len(messages), size):
+            self.exchange(acknowledged=(), published=messages[start : start + size])
 
     @override
     def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
+        self.profile.check_visibility(visibility)
+        most = min(max_messages, self.profile.receive_batch or max_messages)
         with self._lock:
             now = self._clock.now()
+            self._send_on(queue, now)
             due = [row for row in self._first_of_groups(queue) if row.visible_at <= now]
-            chosen = self._in_turn(queue, due, max_messages)
+            chosen = self._in_turn(queue, due, most) if self.profile.fair else due[:most]
             return [self._hand_out(row, visible_at=now + visibility) for row in chosen]
 
     @override
     def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        self.profile.check_visibility(visibility)
         lost = []
         with self._lock:
             until = self._clock.now() + visibility
@@ -124,7 +133,7 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
             PermanentError: a message can never be sent.
         """
         for outgoing in published:
-            _check_sendable(outgoing)
+            self.profile.check(outgoing)
         with self._lock:
             self.check_claims(acknowledged)
             for delivery in acknowledged:
@@ -174,20 +183,36 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
     def discard(self, queue: QueueName, number: int) -> None:
         """Remove a message, whoever has it in hand."""
         with self._lock:
-            self._queues[queue].pop(number, None)
+            self._queues.get(queue, {}).pop(number, None)
 
-    def next_visible_at(self, queues: Collection[QueueName]) -> datetime | None:
-        """When the next message of *queues* can be received; None if there is no message."""
+    @property
+    def names(self) -> Collection[QueueName]:
+        """The queues that something was ever sent to."""
         with self._lock:
-            return min(
-                (row.visible_at for queue in queues for row in self._first_of_groups(queue)), default=None
-            )
+            return frozenset(self._queues)
+
+    def next_visible_at(
+        self,
+        queues: Collection[QueueName],
+        *,
+        without: Callable[[QueuedMessage], bool] | None = None,
+    ) -> datetime | None:
+        """When the next message of *queues* can be received; None if there is no message.
+
+        Args:
+            queues: which.
+            without: messages that do not count; all do if not given.
+        """
+        with self._lock:
+            rows = [row for queue in queues for row in self._first_of_groups(queue)]
+            counted = rows if without is None else [row for row in rows if not without(row)]
+            return min((row.visible_at for row in counted), default=None)
 
     def _first_of_groups(self, queue: QueueName) -> Iterator[QueuedMessage]:
         """The messages that no unsettled one is ahead of, oldest first."""
         seen = set()
         for row in self._queues.get(queue, {}).values():
-            if row.group is None:
+            if row.group is None or not self.profile.ordering_keys:
                 yield row
             elif row.group not in seen:
                 seen.add(row.group)
@@ -219,22 +244,21 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
     def _claimed(self, delivery: Delivery) -> QueuedMessage | None:
         """The message of a delivery whose receipt still holds."""
         row = self._queues.get(delivery.queue, {}).get(_number(delivery))
-        holds = row is not None and row.receipt == delivery.receipt and self._clock.now() < row.visible_at
-        return row if holds else None
+        if row is None or row.receipt != delivery.receipt:
+            return None
+        expired = self.profile.receipts_expire and self._clock.now() >= row.visible_at
+        return None if expired else row
 
     def _carry_out(self, settlement: Settlement, row: QueuedMessage) -> None:
         rows = self._queues[row.outgoing.queue]
         now = self._clock.now()
         match settlement.disposition:
             case Complete():
-                del rows[row.number]
+                self._complete(row)
             case Retry(after):
-                rows[row.number] = replace(row, visible_at=now + after, receipt=None)
+                self._postpone(replace(row, receipt=None), now, after)
             case Defer(after):
-                count_before = row.receive_count - 1
-                rows[row.number] = replace(
-                    row, visible_at=now + after, receipt=None, receive_count=count_before
-                )
+                self._postpone(replace(row, receipt=None, receive_count=row.receive_count - 1), now, after)
             case DeadLetter(letter):
                 del rows[row.number]
                 dead_letters = dead_letter_queue(row.outgoing.queue)
@@ -249,11 +273,33 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
                     )
                 )
 
+    def _complete(self, row: QueuedMessage) -> None:
+        rows = self._queues[row.outgoing.queue]
+        self._completed += not row.redelivered
+        every = self.profile.redelivers_every
+        if every and not row.redelivered and self._completed % every == 0:
+            rows[row.number] = replace(row, visible_at=self._clock.now(), receipt=None, redelivered=True)
+        else:
+            del rows[row.number]
+
     def _enqueue(self, outgoing: Outgoing) -> None:
         now = self._clock.now()
         kept = replace(outgoing, properties=MappingProxyType(dict(outgoing.properties)))
-        row = QueuedMessage(next(self._numbers), kept, enqueued_at=now, visible_at=now + outgoing.delay)
-        self._queues[outgoing.queue][row.number] = row
+        row = QueuedMessage(next(self._numbers), kept, enqueued_at=now, visible_at=now)
+        self._postpone(row, now, outgoing.delay)
+
+    def _postpone(self, row: QueuedMessage, now: datetime, wait: timedelta) -> None:
+        """Hide a message for *wait*, in as many steps as the platform needs for it."""
+        step = min(wait, self.profile.max_delay)
+        due_at = now + wait if step < wait else None
+        self._queues[row.outgoing.queue][row.number] = replace(row, visible_at=now + step, due_at=due_at)
+
+    def _send_on(self, queue: QueueName, now: datetime) -> None:
+        """Send again what a platform hands out before its delay is over."""
+        rows = self._queues.get(queue, {}).values()
+        early = [(row, row.due_at) for row in rows if row.due_at is not None and row.visible_at <= now]
+        for row, due_at in early:
+            self._postpone(row, now, max(due_at - now, timedelta(0)))
 
 
 def _with_ordering_key(outgoing: Outgoing) -> Mapping[str, str]:
@@ -267,16 +313,3 @@ def _number(delivery: Delivery) -> int:
     return (
         int(number) if number.isdecimal() else 0
     )  # a receipt of some other transport: no message has number 0
-
-
-def _check_sendable(outgoing: Outgoing) -> None:
-    if len(outgoing.body) > MAX_BODY:
-        raise PermanentError(
-            f"message {outgoing.message_id!r} to queue {outgoing.queue!r} has {len(outgoing.body):,} bytes; "
-            f"{MAX_BODY:,} is the limit"
-        )
-    if outgoing.delay > MAX_DELAY:
-        raise PermanentError(
-            f"message {outgoing.message_id!r} to queue {outgoing.queue!r} is delayed by {outgoing.delay}; "
-            f"{MAX_DELAY} is the limit"
-        )

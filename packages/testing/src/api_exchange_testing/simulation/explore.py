@@ -29,7 +29,7 @@ def explore(
         scenario: what happens.
         schedules: how many seeds are tried.
         seed: the first.
-        options: of `Simulation`: instances, one_store, ports.
+        options: of `Simulation`: instances, one_store, ports, profile.
 
     Returns:
         How many calls of ports were simulated in all.

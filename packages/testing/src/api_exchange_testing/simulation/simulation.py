@@ -10,6 +10,7 @@ from itertools import count
 from api_exchange_core import EntityReference, Exchange, Message
 from api_exchange_core.domain.errors import TenantError
 from api_exchange_core.domain.names import QueueName, tenant_id
+from api_exchange_testing.memory.profile import PORTABLE, Profile
 from api_exchange_testing.simulation.instance import Instance, Ports, Wiring, ports_of
 from api_exchange_testing.simulation.invariants import broken
 from api_exchange_testing.simulation.plan import Plan, Planned, Seeded
@@ -51,6 +52,7 @@ class Simulation:
         instances: how many work side by side.
         one_store: queues and store are one database (as on one machine), not two systems (as in a cloud).
         ports: makes the ports that an instance is handed from those that it would get, for adapters under test.
+        profile: of the platform whose queues these stand for, as of `Harness`.
 
     Attributes:
         world: stores, queues and time, to look at when all is at rest.
@@ -65,8 +67,9 @@ class Simulation:
         instances: int = 2,
         one_store: bool = False,
         ports: Callable[[Ports], Ports] = lambda ports: ports,
+        profile: Profile = PORTABLE,
     ) -> None:
-        self.world = World(exchange, one_store=one_store)
+        self.world = World(exchange, one_store=one_store, profile=profile)
         self._chooser: Seeded | Planned = Seeded(seed) if plan is None else Planned(plan)
         self._turns = Turns(self._chooser, self.world.clock, self.world.next_due)
         self.world.locks.give_way = self._turns.give_way

@@ -14,6 +14,7 @@ from api_exchange_testing.harness import START
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.observer import RecordingObserver
+from api_exchange_testing.memory.profile import PORTABLE, Profile
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
@@ -36,10 +37,10 @@ class World:
         ledger: what really happened.
     """
 
-    def __init__(self, exchange: Exchange, *, one_store: bool) -> None:
+    def __init__(self, exchange: Exchange, *, one_store: bool, profile: Profile = PORTABLE) -> None:
         self.exchange = exchange
         self.clock = VirtualClock(START)
-        self.queues = InMemoryQueue(self.clock)
+        self.queues = InMemoryQueue(self.clock, profile=profile)
         self.locks = _Locks()
         self.store = InMemoryStore(queue=self.queues if one_store else None, changed=self.locks)
         self.files = InMemoryFileSink()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, bindparam, select
+from sqlalchemy import RowMapping, bindparam, null, select
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql import journal_claims
@@ -27,7 +27,7 @@ _RECORD = InsertRowsReturning(
     journal,
     lambda insert: insert.on_conflict_do_update(
         index_elements=_KEY,
-        set_={name: insert.excluded[name] for name in _REST},
+        set_={name: insert.excluded[name] for name in _REST} | {"leased_until": null()},
         where=journal.c.state != ProcessingState.COMPLETED.value,
     ).returning(journal.c.message_id),
     without=_OF_CLAIMS,
