@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from dependency_injector import providers
@@ -28,6 +28,7 @@ from api_exchange_core import (
 from api_exchange_core.application.call import Call
 from api_exchange_core.application.claims import Claims, Unkept
 from api_exchange_core.application.flush import Flush, Flushed
+from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.reception import WAIT_FOR_STORE
 from api_exchange_core.application.tenant_gate import GATE_MEMORY
 from api_exchange_core.domain.delivery import Delivery, Settlement
@@ -132,11 +133,11 @@ class Bench:
         self.tenants.add([TENANT], now=container.clock().now())
         container.tenants.override(providers.Object(self.tenants))
         self.harness = Harness(exchange, container=container)
-        self.use_cases = container.use_cases
+        self.handler: ProcessorHandler = container.use_cases.handler()
 
     def work(self, **options: Any) -> list[Settlement]:
         batch = self.harness.queues.receive(INBOX, max_messages=10, visibility=timedelta(minutes=1))
-        settlements = self.use_cases.handler().handle(self.function, batch, **options)
+        settlements = self.handler.handle(self.function, batch, **options)
         self.harness.queues.settle(settlements)
         return settlements
 
@@ -220,9 +221,7 @@ def test_a_failed_run_whose_tenant_nobody_can_look_up_any_more_has_come_to_its_e
 
 def test_a_call_after_a_lost_race_makes_no_quick_retries_since_its_worker_has_waited_already() -> None:
     bench = Bench(retry=TWICE_QUICKLY)
-    flush = bench.use_cases.flush()
-    handler = bench.use_cases.handler
-    handler.add_kwargs(flush=providers.Object(_LosesFirst(flush)))
+    bench.handler = replace(bench.handler, flush=cast("Flush", _LosesFirst(bench.handler.flush)))
     turns = iter([None, RetryableError("busy"), RetryableError("busy")])
 
     def during(context: ProcessorContext) -> None:
@@ -263,9 +262,9 @@ class _OfRemovedRows(Claims):
 
 def test_a_message_whose_row_was_removed_while_it_was_claimed_comes_back_and_holds_up_no_other() -> None:
     bench = Bench(exclusive=True)
-    real = bench.use_cases.claims()
+    real = bench.handler.claims
     claims = _OfRemovedRows(real.units, real.failures, real.clock, real.observer)
-    bench.use_cases.handler.add_kwargs(claims=providers.Object(claims))
+    bench.handler = replace(bench.handler, claims=claims)
     bench.harness.send(INBOX, {})
     assert [one.disposition for one in bench.work()] == [WAIT_FOR_STORE]
     assert bench.step.calls == 0
