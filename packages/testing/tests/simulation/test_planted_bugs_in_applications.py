@@ -29,7 +29,7 @@ from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_core.ports.outbox import OutboxRow, OutgoingLine
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from api_exchange_testing.simulation import BrokenPromiseError, Simulation, explore
-from api_exchange_testing.simulation.instance import Ports
+from api_exchange_testing.simulation.wiring import Ports
 
 
 class Keep(ProcessorInterface):
@@ -104,7 +104,7 @@ def test_a_plan_tells_the_story_of_its_seed() -> None:
     planned = Simulation(shop(), plan=seeded.plan)
     two_orders(planned)
     planned.run()
-    assert planned.story == seeded.story
+    assert [str(step) for step in planned.story] == [str(step) for step in seeded.story]
     assert planned.plan.events
 
 

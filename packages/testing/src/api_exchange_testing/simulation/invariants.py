@@ -14,8 +14,10 @@ from api_exchange_testing.simulation.world import World
 def broken(world: World) -> Iterator[str]:
     """What is broken, each as a sentence; nothing if all is well."""
     yield from world.ledger.wrong
+    yield from world.leases.wrong
     yield from _lost(world)
     yield from _unsent(world)
+    yield from _left(world)
     yield from _gaps(world)
 
 
@@ -40,6 +42,13 @@ def _unsent(world: World) -> Iterator[str]:
     }
     for queue, tenant_id, message_id in sorted(world.ledger.promised - sent):
         yield f"an output lost: {message_id} of {tenant_id} was committed for {queue} and never sent"
+
+
+def _left(world: World) -> Iterator[str]:
+    """Nothing waits in the outbox."""
+    left = world.store.relay_source.pending()
+    if left:
+        yield f"left in the outbox: {left} rows that nobody has carried out"
 
 
 def _gaps(world: World) -> Iterator[str]:

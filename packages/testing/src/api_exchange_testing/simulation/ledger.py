@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import cast
 
 from api_exchange_core.domain.entity import EntityVersion
 from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.errors import InvalidMessageError
+from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
-from api_exchange_core.ports.journal import JournalEntry
+from api_exchange_core.ports.journal import Claim, JournalEntry, Standing
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing.memory.observer import bound_ids
 
-_Identity = tuple[TenantId, MessageId]
+Listener = Callable[[str, Sequence[object], Mapping[str, object], object], None]
+"""Hears of each call that has taken effect: its name, its arguments by place and by name, and its answer."""
+
+_Run = tuple[TenantId, FunctionName, MessageId]
+_Line = tuple[QueueName, TenantId, str]
 
 
 @dataclass(slots=True)
 class _Staged:
     """What one unit of work has written so far."""
 
-    completed: list[tuple[FunctionName, MessageId]] = field(default_factory=list)
+    completed: list[JournalEntry] = field(default_factory=list)
+    claimed: list[tuple[JournalEntry, int]] = field(default_factory=list)
+    renewed: list[tuple[Claim, datetime]] = field(default_factory=list)
+    failed: list[JournalEntry] = field(default_factory=list)
     versions: list[EntityVersion] = field(default_factory=list)
     outputs: list[Outgoing] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Order:
+    """The messages of one ordering key in one queue."""
+
+    places: dict[MessageId, int] = field(default_factory=dict)
+    furthest: MessageId | None = None
 
 
 @dataclass(slots=True)
@@ -34,6 +51,7 @@ class Ledger:
     """Sent messages and committed effects, in order.
 
     Args:
+        exchange: the application.
         one_store: outputs are in their queues once they are committed.
 
     Attributes:
@@ -41,15 +59,26 @@ class Ledger:
         completions: how often each message took effect in each function.
         promised: outputs that were committed, by queue.
         wrong: what was seen to be wrong when it happened.
+        parents: the cause of each message.
     """
 
+    exchange: Exchange
     one_store: bool = False
     sent: dict[QueueName, list[Message]] = field(default_factory=dict)
-    completions: Counter[tuple[TenantId, FunctionName, MessageId]] = field(default_factory=Counter)
+    completions: Counter[_Run] = field(default_factory=Counter)
     promised: set[tuple[QueueName, TenantId, MessageId]] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
-    _causes: set[_Identity] = field(default_factory=set)
+    parents: dict[str, str | None] = field(default_factory=dict)
+    _causes: set[tuple[TenantId, MessageId]] = field(default_factory=set)
     _tenants: dict[MessageId, set[TenantId]] = field(default_factory=dict)
+    _fences: dict[_Run, int] = field(default_factory=dict)
+    _leases: dict[_Run, datetime] = field(default_factory=dict)
+    _orders: dict[_Line, _Order] = field(default_factory=dict)
+    _lines: dict[tuple[QueueName, TenantId, MessageId], _Order] = field(default_factory=dict)
+    _queues: Mapping[str, QueueName] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._queues = {one.name: one.input_queue for one in self.exchange.functions}
 
     def note_sent(self, messages: Iterable[Outgoing]) -> None:
         """Messages are handed to a transport."""
@@ -60,26 +89,44 @@ class Ledger:
                 continue  # somebody's bytes: dead-lettered as such
             self.sent.setdefault(outgoing.queue, []).append(message)
             self._tenants.setdefault(message.id, set()).add(message.tenant_id)
-            cause = message.causation_id
+            self._note_order(outgoing, message)
+            cause = self.parents[message.id] = message.causation_id
             if cause is not None and (message.tenant_id, cause) not in self._causes:
                 self.wrong.append(
                     f"an output without its cause: {outgoing.queue} got message {message.id} of {message.tenant_id} "
                     f"before message {cause} had taken effect"
                 )
 
-    def unit_of(self, tenant_id: TenantId) -> Callable[[str, Sequence[object], object], None]:
+    def unit_of(self, tenant_id: TenantId) -> Listener:
         """Listens to one unit of work: called with each call of a part, its arguments and its answer."""
         self._check_tenant(tenant_id)
         staged = _Staged()
 
-        def heard(what: str, arguments: Sequence[object], answer: object) -> None:
+        def heard(
+            what: str, arguments: Sequence[object], options: Mapping[str, object], answer: object
+        ) -> None:
             match what:
                 case "unit.journal.complete":
                     entries = cast("Sequence[JournalEntry]", arguments[0])
                     accepted = cast("Collection[MessageId]", answer)
-                    staged.completed += [
-                        (e.function, e.message_id) for e in entries if e.message_id in accepted
+                    staged.completed += [entry for entry in entries if entry.message_id in accepted]
+                case "unit.journal.claim":
+                    claiming = cast("Sequence[JournalEntry]", arguments[0])
+                    standings = cast("Mapping[MessageId, Standing]", answer)
+                    staged.claimed += [
+                        (entry, standing.fence)
+                        for entry in claiming
+                        if (standing := standings[entry.message_id]).taken
                     ]
+                case "unit.journal.renew":
+                    lost = cast("Collection[MessageId]", answer)
+                    claims = [one for one in cast("Sequence[Claim]", arguments[0]) if one.message_id not in lost]
+                    until = cast("datetime", options["until"])
+                    staged.renewed += [(claim, until) for claim in claims]
+                case "unit.journal.fail":
+                    recorded = cast("Collection[MessageId]", answer)
+                    failing = cast("Sequence[JournalEntry]", arguments[0])
+                    staged.failed += [entry for entry in failing if entry.message_id in recorded]
                 case "unit.entities.write":
                     staged.versions += cast("Sequence[EntityVersion]", arguments[1])
                 case "unit.outbox.add":
@@ -90,26 +137,84 @@ class Ledger:
 
         return heard
 
+    def _note_order(self, outgoing: Outgoing, message: Message) -> None:
+        if outgoing.ordering_key is None or message.replays:
+            return
+        order = self._orders.setdefault(
+            (outgoing.queue, message.tenant_id, outgoing.ordering_key), _Order()
+        )
+        order.places.setdefault(message.id, len(order.places))
+        self._lines[outgoing.queue, message.tenant_id, message.id] = order
+
     def _note_commit(self, tenant_id: TenantId, staged: _Staged) -> None:
-        for function, message_id in staged.completed:
-            self._causes.add((tenant_id, message_id))
-            self.completions[tenant_id, function, message_id] += 1
-            if self.completions[tenant_id, function, message_id] > 1:
-                self.wrong.append(
-                    f"effects twice: {function} committed message {message_id} of {tenant_id} again"
-                )
+        for entry, fence in staged.claimed:
+            self._note_claim((tenant_id, entry.function, entry.message_id), entry, fence)
+        for claim, until in staged.renewed:
+            self._leases[tenant_id, claim.function, claim.message_id] = until
+        for entry in (*staged.failed, *staged.completed):
+            self._leases.pop((tenant_id, entry.function, entry.message_id), None)
+        for entry in staged.completed:
+            self._note_completed(tenant_id, entry)
         for version in staged.versions:
-            tenants = (
-                self._tenants.get(version.message_id, {tenant_id}) if version.message_id else {tenant_id}
-            )
-            if tenant_id not in tenants:
-                self.wrong.append(
-                    f"a tenant crossed: entity {version.entity_id} of {tenant_id} was written for message "
-                    f"{version.message_id} of {', '.join(sorted(tenants))}"
-                )
+            self._check_cause(tenant_id, version)
         if self.one_store:
             self.note_sent(staged.outputs)
         self.promised |= {(one.queue, one.tenant_id, MessageId(one.message_id)) for one in staged.outputs}
+
+    def _note_claim(self, run: _Run, entry: JournalEntry, fence: int) -> None:
+        newest = self._fences.get(run, 0)
+        if fence <= newest:
+            self.wrong.append(
+                f"a fence went back: {run[1]} claimed message {run[2]} of {run[0]} with {fence} after {newest}"
+            )
+        lease = self._leases.get(run)
+        if lease is not None and lease > entry.started_at:
+            self.wrong.append(
+                f"two at once: {run[1]} claimed message {run[2]} of {run[0]} while somebody else's claim still held"
+            )
+        self._fences[run] = max(fence, newest)
+        if entry.leased_until is not None:
+            self._leases[run] = entry.leased_until
+
+    def _note_completed(self, tenant_id: TenantId, entry: JournalEntry) -> None:
+        run = (tenant_id, entry.function, entry.message_id)
+        self._causes.add((tenant_id, entry.message_id))
+        self.completions[run] += 1
+        if self.completions[run] > 1:
+            self.wrong.append(
+                f"effects twice: {entry.function} committed message {entry.message_id} of {tenant_id} again"
+            )
+        newest = self._fences.get(run, 0)
+        if entry.fence < newest:
+            self.wrong.append(
+                f"a late one committed: {entry.function} completed message {entry.message_id} of {tenant_id} with "
+                f"fence {entry.fence}, and somebody else had claimed it with {newest}"
+            )
+        self._check_order(run)
+
+    def _check_order(self, run: _Run) -> None:
+        tenant_id, function, message_id = run
+        queue = self._queues.get(function)
+        order = None if queue is None else self._lines.get((queue, tenant_id, message_id))
+        if order is None:
+            return
+        furthest = order.furthest
+        if furthest is not None and order.places[furthest] > order.places[message_id]:
+            self.wrong.append(
+                f"out of order: {function} completed message {message_id} of {tenant_id} after message {furthest}, "
+                f"which came into {queue} later with the same ordering key"
+            )
+        else:
+            order.furthest = message_id
+
+    def _check_cause(self, tenant_id: TenantId, version: EntityVersion) -> None:
+        message_id = version.message_id
+        tenants = {tenant_id} if message_id is None else self._tenants.get(message_id, {tenant_id})
+        if tenant_id not in tenants:
+            self.wrong.append(
+                f"a tenant crossed: entity {version.entity_id} of {tenant_id} was written for message "
+                f"{message_id} of {', '.join(sorted(tenants))}"
+            )
 
     def _check_tenant(self, tenant_id: TenantId) -> None:
         working_for = bound_ids().get("tenant_id")
