@@ -23,9 +23,12 @@ from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
+from api_exchange_testing.simulation import BrokenPromiseError, Fault, Plan, Simulation, explore
 
 __all__ = [
+    "BrokenPromiseError",
     "Event",
+    "Fault",
     "Harness",
     "InMemoryBacklog",
     "InMemoryDeadLetterJobs",
@@ -42,10 +45,13 @@ __all__ = [
     "InMemoryStore",
     "InMemoryTenantDirectory",
     "InMemoryUnitOfWorkFactory",
+    "Plan",
     "QueuedMessage",
     "RecordingObserver",
     "SeededRandomness",
+    "Simulation",
     "VirtualClock",
     "VirtualSleeper",
     "assert_idempotent",
+    "explore",
 ]

@@ -15,7 +15,7 @@ from api_exchange_testing.simulation.calls import HeartbeatInTurn
 from api_exchange_testing.simulation.chores import Rota
 from api_exchange_testing.simulation.interposed import Place
 from api_exchange_testing.simulation.turns import Life, Turns
-from api_exchange_testing.simulation.wiring import Ports, faulty, wiring
+from api_exchange_testing.simulation.wiring import Ports, faulty, for_instance
 from api_exchange_testing.simulation.world import World
 
 _VISIBILITY: Final = timedelta(seconds=60)
@@ -57,7 +57,7 @@ class Instance:
         self._ports = ports(faulty(world, place, timedelta(seconds=skew)))
         # Each life makes its own processors: what they keep in memory ends with it.
         self._functions = [replace(function) for function in world.exchange.functions]
-        wired = wiring().for_instance(world, self._ports, place, seed)
+        wired = for_instance(world, self._ports, place, seed)
         self._handler = wired.handler
         self._calls = wired.calls
         self._heartbeat = HeartbeatInTurn(world.observer, place) if keeper else None

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
+from pydantic_core import from_json
+
 from api_exchange_core.domain.entity import EntityVersion
-from api_exchange_core.domain.envelope import decode
-from api_exchange_core.domain.errors import InvalidMessageError
 from api_exchange_core.domain.exchange import Exchange
-from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
 from api_exchange_core.ports.journal import Claim, JournalEntry, Standing
 from api_exchange_core.ports.message_publisher import Outgoing
@@ -43,6 +42,7 @@ class _Order:
     """The messages of one ordering key in one queue."""
 
     places: dict[MessageId, int] = field(default_factory=dict)
+    sent: dict[int, int] = field(default_factory=dict)
     furthest: MessageId | None = None
 
 
@@ -64,17 +64,19 @@ class Ledger:
 
     exchange: Exchange
     one_store: bool = False
-    sent: dict[QueueName, list[Message]] = field(default_factory=dict)
+    sent: dict[QueueName, list[Outgoing]] = field(default_factory=dict)
     completions: Counter[_Run] = field(default_factory=Counter)
     promised: set[tuple[QueueName, TenantId, MessageId]] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     parents: dict[str, str | None] = field(default_factory=dict)
-    _causes: set[tuple[TenantId, MessageId]] = field(default_factory=set)
+    _causes: set[tuple[TenantId, str]] = field(default_factory=set)
     _tenants: dict[MessageId, set[TenantId]] = field(default_factory=dict)
     _fences: dict[_Run, int] = field(default_factory=dict)
     _leases: dict[_Run, datetime] = field(default_factory=dict)
     _orders: dict[_Line, _Order] = field(default_factory=dict)
     _lines: dict[tuple[QueueName, TenantId, MessageId], _Order] = field(default_factory=dict)
+    _places: dict[tuple[QueueName, TenantId, str], tuple[int, int]] = field(default_factory=dict)
+    _units: int = 0
     _queues: Mapping[str, QueueName] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,17 +85,17 @@ class Ledger:
     def note_sent(self, messages: Iterable[Outgoing]) -> None:
         """Messages are handed to a transport."""
         for outgoing in messages:
-            try:
-                message = decode(outgoing.body)
-            except InvalidMessageError:
+            if (identity := _identity(outgoing.body)) is None:
                 continue  # somebody's bytes: dead-lettered as such
-            self.sent.setdefault(outgoing.queue, []).append(message)
-            self._tenants.setdefault(message.id, set()).add(message.tenant_id)
-            self._note_order(outgoing, message)
-            cause = self.parents[message.id] = message.causation_id
-            if cause is not None and (message.tenant_id, cause) not in self._causes:
+            tenant_id, message_id, cause, replays = identity
+            self.sent.setdefault(outgoing.queue, []).append(outgoing)
+            self._tenants.setdefault(message_id, set()).add(tenant_id)
+            self.parents[message_id] = cause
+            if outgoing.ordering_key is not None and not replays:
+                self._note_order(outgoing, tenant_id, message_id)
+            if cause is not None and (tenant_id, cause) not in self._causes:
                 self.wrong.append(
-                    f"an output without its cause: {outgoing.queue} got message {message.id} of {message.tenant_id} "
+                    f"an output without its cause: {outgoing.queue} got message {message_id} of {tenant_id} "
                     f"before message {cause} had taken effect"
                 )
 
@@ -137,14 +139,19 @@ class Ledger:
 
         return heard
 
-    def _note_order(self, outgoing: Outgoing, message: Message) -> None:
-        if outgoing.ordering_key is None or message.replays:
-            return
-        order = self._orders.setdefault(
-            (outgoing.queue, message.tenant_id, outgoing.ordering_key), _Order()
-        )
-        order.places.setdefault(message.id, len(order.places))
-        self._lines[outgoing.queue, message.tenant_id, message.id] = order
+    def _note_order(self, outgoing: Outgoing, tenant_id: TenantId, message_id: MessageId) -> None:
+        order = self._orders.setdefault((outgoing.queue, tenant_id, str(outgoing.ordering_key)), _Order())
+        place = self._places.get((outgoing.queue, tenant_id, message_id))
+        if place is not None and message_id not in order.places:
+            unit, number = place
+            if order.sent.get(unit, -1) > number:
+                self.wrong.append(
+                    f"out of order: {outgoing.queue} got message {message_id} of {tenant_id} after one that was put "
+                    "out later, with the same ordering key, by the same call"
+                )
+            order.sent[unit] = max(number, order.sent.get(unit, -1))
+        order.places.setdefault(message_id, len(order.places))
+        self._lines[outgoing.queue, tenant_id, message_id] = order
 
     def _note_commit(self, tenant_id: TenantId, staged: _Staged) -> None:
         for entry, fence in staged.claimed:
@@ -155,8 +162,10 @@ class Ledger:
             self._leases.pop((tenant_id, entry.function, entry.message_id), None)
         for entry in staged.completed:
             self._note_completed(tenant_id, entry)
+        self._check_effects(tenant_id, staged)
         for version in staged.versions:
             self._check_cause(tenant_id, version)
+        self._note_places(staged.outputs)
         if self.one_store:
             self.note_sent(staged.outputs)
         self.promised |= {(one.queue, one.tenant_id, MessageId(one.message_id)) for one in staged.outputs}
@@ -207,6 +216,23 @@ class Ledger:
         else:
             order.furthest = message_id
 
+    def _check_effects(self, tenant_id: TenantId, staged: _Staged) -> None:
+        """Versions and outputs are written by the unit of work that completes their message, and by no other."""
+        completed: set[str | None] = {entry.message_id for entry in staged.completed}
+        causes: set[str | None] = {version.message_id for version in staged.versions}
+        causes |= {found[2] for one in staged.outputs if (found := _identity(one.body)) is not None}
+        for message_id in sorted(filter(None, causes - completed)):
+            self.wrong.append(
+                f"effects twice: message {message_id} of {tenant_id} took effect in a unit of work that did not "
+                "complete it"
+            )
+
+    def _note_places(self, outputs: Sequence[Outgoing]) -> None:
+        self._units += 1
+        for number, one in enumerate(outputs):
+            if one.ordering_key is not None:
+                self._places.setdefault((one.queue, one.tenant_id, one.message_id), (self._units, number))
+
     def _check_cause(self, tenant_id: TenantId, version: EntityVersion) -> None:
         message_id = version.message_id
         tenants = {tenant_id} if message_id is None else self._tenants.get(message_id, {tenant_id})
@@ -223,3 +249,12 @@ class Ledger:
                 f"a tenant crossed: while working for {working_for}, function {bound_ids().get('function')} opened "
                 f"the store of {tenant_id}"
             )
+
+
+def _identity(body: bytes) -> tuple[TenantId, MessageId, MessageId | None, int] | None:
+    """Tenant, id, cause and replays of an encoded message, as its bytes say; None if they say nothing."""
+    try:
+        event = from_json(body)
+        return event["tenantid"], event["id"], event.get("causationid"), event.get("replays", 0)
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -9,14 +9,15 @@ from itertools import count
 from typing_extensions import override
 
 from api_exchange_core import EntityReference, Exchange, Message
+from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.errors import TenantError
-from api_exchange_core.domain.names import QueueName, tenant_id
+from api_exchange_core.domain.names import QueueName, dead_letter_queue, tenant_id
 from api_exchange_testing.simulation.instance import Instance
 from api_exchange_testing.simulation.invariants import broken
 from api_exchange_testing.simulation.plan import Plan, Planned, Seeded
 from api_exchange_testing.simulation.story import Step, told
 from api_exchange_testing.simulation.turns import Life, NeverAtRestError, Turns
-from api_exchange_testing.simulation.wiring import Ports, wiring
+from api_exchange_testing.simulation.wiring import Ports, outside
 from api_exchange_testing.simulation.world import World
 
 Invariant = Callable[["Simulation"], str | None]
@@ -96,9 +97,7 @@ class Simulation:
         self._instances: dict[Life, Instance] = {}
         self._seeds = count(1)
         self._invariants: list[Invariant] = []
-        outside = wiring().outside(self.world, seed=0)
-        self._sender = outside.sender()
-        self._fan_out = outside.fan_out()
+        self._sender, self._fan_out = outside(self.world, seed=0)
 
     @property
     def plan(self) -> Plan:
@@ -129,7 +128,13 @@ class Simulation:
     def sent(self, queue: str) -> list[Message]:
         """The messages that came into a queue, each once, in the order of their first copies."""
         taken = self.world.ledger.sent.get(QueueName(queue), [])
-        return list({(message.tenant_id, message.id): message for message in reversed(taken)}.values())[::-1]
+        first = {(one.tenant_id, one.message_id): one for one in reversed(taken)}
+        return [decode(one.body) for one in reversed(first.values())]
+
+    def dead_letters(self) -> list[Message]:
+        """The messages that have become dead letters."""
+        queues = [dead_letter_queue(queue) for queue in self.world.exchange.by_queue]
+        return [decode(letter.body) for queue in queues for letter in self.world.queues.messages(queue)]
 
     def invariant(self, check: Invariant) -> None:
         """Check this too when all is at rest."""

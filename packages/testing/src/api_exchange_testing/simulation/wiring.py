@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from dependency_injector import providers
 
@@ -14,6 +14,8 @@ from api_exchange_core.application.chores import Chore, DoChore
 from api_exchange_core.application.erase import EraseTenant
 from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.purge import PurgeExpired
+from api_exchange_core.application.send_message import SendMessage
+from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.erasure import Eraser
@@ -22,6 +24,7 @@ from api_exchange_core.ports.leases import Leases
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.outbox import OutboxRelaySource
+from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
@@ -95,6 +98,15 @@ def faulty(world: World, place: Place, skew: timedelta) -> Ports:
     )
 
 
+Slots = Mapping[str, Any]
+"""What fills the dependencies of the container, by name."""
+
+Made = dict[int, Any]
+"""What one filling has made so far, by provider."""
+
+Recipe = Callable[[Slots, Made], Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Wired:
     """What an instance works with."""
@@ -105,63 +117,108 @@ class Wired:
     chores: Sequence[Chore]
 
 
-class Wiring:
-    """Puts the real use cases together again and again, over other ports.
+@dataclass(frozen=True, slots=True)
+class _Recipes:
+    """The container of the use cases, read once and followed for each instance.
 
-    Making the container costs a hundred times as much as filling its slots anew.
+    It says what is made of what; filling its slots anew would take longer than a whole simulation does.
     """
 
-    def __init__(self) -> None:
-        slots = ("exchange", "randomness", "observer", *(one.name for one in fields(Ports)))
-        self._slots: dict[str, providers.Object[Any]] = {name: providers.Object(None) for name in slots}
-        taken = {name: slot for name, slot in self._slots.items() if name in UseCases.dependencies}
-        self._place: providers.Object[Any] = providers.Object(None)
-        self._use_cases = UseCases(**taken)
-        self._calls = providers.Singleton(
-            CallsInTurn,
-            self._slots["clock"],
-            self._slots["observer"],
-            self._slots["sleeper"],
-            self._slots["randomness"],
-            place=self._place,
-        )
-        self._use_cases.calls.override(self._calls)
+    handler: Recipe
+    do_chore: Recipe
+    chores: Recipe
+    sender: Recipe
+    fan_out: Recipe
 
-    def for_instance(self, world: World, ports: Ports, place: Place, seed: int) -> Wired:
-        """The use cases of an instance over *ports*."""
-        self._fill(world, ports, seed)
-        self._place.set_provides(place)
-        use_cases = self._use_cases
-        randomness = self._slots["randomness"]()
-        purge = PurgeExpired(ports.retention, world.exchange.retention, ports.clock, ports.sleeper)
-        erase = EraseTenant(
-            ports.tenants, ports.eraser, ports.files, ports.clock, randomness, ports.sleeper
-        )
-        return Wired(
-            handler=use_cases.handler(),
-            calls=self._calls(),
-            do_chore=use_cases.do_chore(),
-            chores=(*use_cases.chores(), *store_chores(purge, erase)),
-        )
 
-    def outside(self, world: World, seed: int) -> UseCases:
-        """The use cases over the ports as they are: what is taken out before the next call stays as it is."""
-        self._fill(world, ports_of(world), seed)
-        return self._use_cases
+def for_instance(world: World, ports: Ports, place: Place, seed: int) -> Wired:
+    """The use cases of an instance over *ports*."""
+    randomness = SeededRandomness(seed)
+    calls = CallsInTurn(ports.clock, world.observer, ports.sleeper, randomness, place=place)
+    slots = {**_slots(world, ports, randomness), "calls": calls}
+    recipes, made = _recipes(), Made()
+    purge = PurgeExpired(ports.retention, world.exchange.retention, ports.clock, ports.sleeper)
+    erase = EraseTenant(ports.tenants, ports.eraser, ports.files, ports.clock, randomness, ports.sleeper)
+    return Wired(
+        handler=recipes.handler(slots, made),
+        calls=calls,
+        do_chore=recipes.do_chore(slots, made),
+        chores=(*recipes.chores(slots, made), *store_chores(purge, erase)),
+    )
 
-    def _fill(self, world: World, ports: Ports, seed: int) -> None:
-        own = {
-            "exchange": world.exchange,
-            "randomness": SeededRandomness(seed),
-            "observer": world.observer,
-        }
-        for name, slot in self._slots.items():
-            slot.set_provides(own[name] if name in own else getattr(ports, name))
-        self._use_cases.reset_singletons()
-        self._calls.reset()
+
+def outside(world: World, seed: int) -> tuple[SendMessage, FanOutTick]:
+    """What sends messages and ticks from outside of the instances, over the ports as they are."""
+    slots = _slots(world, ports_of(world), SeededRandomness(seed))
+    recipes, made = _recipes(), Made()
+    return recipes.sender(slots, made), recipes.fan_out(slots, made)
+
+
+def _slots(world: World, ports: Ports, randomness: Randomness) -> dict[str, Any]:
+    own = {"exchange": world.exchange, "randomness": randomness, "observer": world.observer}
+    return {one.name: getattr(ports, one.name) for one in fields(Ports)} | own
 
 
 @cache
-def wiring() -> Wiring:
-    """The one of this process."""
-    return Wiring()
+def _recipes() -> _Recipes:
+    return _Recipes(**{one.name: _recipe(UseCases.providers[one.name]) for one in fields(_Recipes)})
+
+
+def _recipe(provider: object) -> Recipe:
+    """How what *provider* gives is made, once for each filling."""
+    name = _NAMES.get(id(provider))
+    make = _making(provider)
+
+    def made(slots: Slots, others: Made) -> Any:
+        if name in slots:
+            return slots[name]
+        if id(provider) not in others:
+            others[id(provider)] = make(slots, others)
+        return others[id(provider)]
+
+    return made
+
+
+def _making(provider: object) -> Recipe:
+    match provider:
+        case providers.Dependency():
+            return _recipe(provider.default) if provider.default is not None else _missing(provider)
+        case providers.Singleton():
+            return _call(lambda *_: provider.provides, provider.args, provider.kwargs)
+        case providers.List():
+            parts = [_recipe(part) for part in provider.args]
+            return lambda slots, made: [part(slots, made) for part in parts]
+        case providers.MethodCaller():
+            return _call(_recipe(provider.provides), provider.args, provider.kwargs)
+        case providers.AttributeGetter():
+            owner, attribute = _recipe(provider.provides), provider.name
+            return lambda slots, made: getattr(owner(slots, made), attribute)
+        case providers.ProvidedInstance():
+            return _recipe(provider.provides)
+        case providers.Provider():
+            raise TypeError(f"{provider!r}: the simulation cannot read this kind of provider")
+        case _:
+            return lambda *_: provider
+
+
+def _call(what: Recipe, args: Sequence[object], kwargs: Mapping[str, object]) -> Recipe:
+    by_place = [_recipe(one) for one in args]
+    by_name = {name: _recipe(one) for name, one in kwargs.items()}
+
+    def call(slots: Slots, made: Made) -> Any:
+        return what(slots, made)(
+            *[one(slots, made) for one in by_place],
+            **{name: one(slots, made) for name, one in by_name.items()},
+        )
+
+    return call
+
+
+def _missing(provider: object) -> Recipe:
+    def missing(*_: object) -> Any:
+        raise LookupError(f"the simulation has no port for {_NAMES.get(id(provider))!r}")
+
+    return missing
+
+
+_NAMES: Final = {id(provider): name for name, provider in UseCases.providers.items()}
