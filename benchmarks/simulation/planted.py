@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from api_exchange_core import Exchange
+from api_exchange_core import Exchange, Schedule
 from api_exchange_core.application.entity_service import EntityService
 from api_exchange_core.domain.content_hash import ContentHasher
+from api_exchange_core.domain.exclusive import Exclusive
 from api_exchange_testing import BrokenPromiseError, Simulation
 from api_exchange_testing.simulation.wiring import Ports
 from benchmarks.simulation import wrong_adapters as adapters
 from benchmarks.simulation import wrong_processors as processors
-from benchmarks.simulation.workshop import two_ticks, workshop
+from benchmarks.simulation.workshop import TENANTS, two_ticks, workshop
 
 Scenario = Callable[[Simulation], object]
 
@@ -102,9 +104,26 @@ def _with_service(ports: Ports) -> Ports:
 
 
 def _first_tenant() -> tuple[Exchange, Scenario]:
-    exchange = Exchange("shop", tenants=processors.TENANTS)
+    exchange = Exchange("shop", tenants=TENANTS)
     exchange.queue("take", "orders", lambda: processors.WritesForTheFirstTenant(_SERVICES))
     return exchange, _scenario()
+
+
+def _forwarding() -> tuple[Exchange, Scenario]:
+    return processors.shop(processors.Forwards), _scenario()
+
+
+def _three_copies() -> tuple[Exchange, Scenario]:
+    """An exclusive function whose tick fires three times: copies of one message, in hand at the same time."""
+    exchange = Exchange("shop", tenants=TENANTS)
+    lease = Exclusive(lease=timedelta(seconds=5))
+    exchange.timer("charge", Schedule.every(minutes=5), processors.Forwards, exclusive=lease)
+
+    def scenario(simulation: Simulation) -> None:
+        for _ in range(3):
+            simulation.tick("charge")
+
+    return exchange, scenario
 
 
 PLANTS: Sequence[Plant] = (
@@ -131,16 +150,19 @@ PLANTS: Sequence[Plant] = (
         "journal forgets",
         "effects twice",
         ports=lambda p: replace(p, units=adapters.ForgetfulJournal(p.units)),
+        set_up=_forwarding,
     ),
     Plant(
         "journal commits without checking the fence",
         "a late one committed",
         ports=lambda p: replace(p, units=adapters.CommitsWithoutItsFence(p.units)),
+        set_up=_three_copies,
     ),
     Plant(
         "journal gives away claims that are held",
         "two at once",
         ports=lambda p: replace(p, units=adapters.ClaimsWhatIsHeld(p.units)),
+        set_up=_three_copies,
     ),
     Plant(
         "queue acknowledges on receipt",
@@ -156,6 +178,7 @@ PLANTS: Sequence[Plant] = (
         "relay takes off before sending",
         "an output lost",
         ports=lambda p: replace(p, outbox=adapters.takes_off_before_sending(p.outbox)),
+        set_up=_forwarding,
     ),
     Plant(
         "relay sends newest first",

@@ -25,7 +25,7 @@ ORDERS = ("o-1", "o-2", "o-3")
 class Collect(ProcessorInterface):
     """Source: two orders of one customer, in order, and one of another."""
 
-    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:  # noqa: ARG002 - as declared
         result = ProcessingResult.create_success()
         for number in ORDERS:
             context.persist_entity(
@@ -56,7 +56,7 @@ class Convert(ProcessorInterface):
 class Route(ProcessorInterface):
     """Gateway."""
 
-    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:  # noqa: ARG002 - as declared
         result = ProcessingResult.create_success()
         result.add_output_handler(QueueOutputHandler("charges"))
         return result
@@ -65,7 +65,7 @@ class Route(ProcessorInterface):
 class Charge(ProcessorInterface):
     """The step that runs once at a time for a message."""
 
-    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:  # noqa: ARG002 - as declared
         result = ProcessingResult.create_success()
         result.add_output_handler(QueueOutputHandler("charged"))
         return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 
 from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Retry, Settlement
@@ -40,7 +40,7 @@ class PublishesBeforeCommit(UnitOfWorkFactory):
 
     @contextmanager
     def begin(self, tenant_id: TenantId) -> Iterator[UnitOfWork]:
-        def add(effects: Sequence[Outgoing | OutgoingLine], *, now: datetime) -> Sequence[OutboxRow]:
+        def add(effects: Sequence[Outgoing | OutgoingLine], **_: object) -> Sequence[OutboxRow]:
             self.publisher.publish([one for one in effects if isinstance(one, Outgoing)])
             return ()
 
@@ -138,7 +138,7 @@ class AcknowledgesOnReceipt(MessageConsumer):
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Nothing is left to settle."""
 
-    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:  # noqa: ARG002 - as declared
         return ()
 
 
@@ -155,9 +155,7 @@ def takes_off_before_sending(outbox: OutboxRelaySource) -> OutboxRelaySource:
 
 def sends_newest_first(outbox: OutboxRelaySource) -> OutboxRelaySource:
     """A relay's claim in the wrong order."""
-    return cast(
-        "OutboxRelaySource", Around(outbox, claim=lambda **options: outbox.claim(**options)[::-1])
-    )
+    return cast("OutboxRelaySource", Around(outbox, claim=lambda **options: outbox.claim(**options)[::-1]))
 
 
 @dataclass(frozen=True)
@@ -198,9 +196,13 @@ class Remembers(MessagePublisher):
 
 def retries_at_the_end(ports: Ports) -> Ports:
     """The ports with both."""
-    keys: dict[bytes, Outgoing] = {}
-    publisher = Remembers(ports.publisher, keys)
-    return replace(ports, publisher=publisher, consumer=RetriesAtTheEnd(ports.consumer, ports.publisher, keys))
+    publisher = Remembers(ports.publisher, _SENT)
+    consumer = RetriesAtTheEnd(ports.consumer, ports.publisher, _SENT)
+    return replace(ports, publisher=publisher, consumer=consumer)
+
+
+_SENT: dict[bytes, Outgoing] = {}
+"""What was sent by whichever instance, by its bytes, which name it."""
 
 
 @dataclass(frozen=True)
@@ -209,10 +211,8 @@ class GivesLeasesAway(Leases):
 
     leases: Leases
 
-    def take(
-        self, name: str, *, owner: str, now: datetime, until: datetime, every: timedelta = timedelta(0)
-    ) -> bool:
+    def take(self, *_: object, **__: object) -> bool:
         return True
 
-    def release(self, name: str, *, owner: str, ran_at: datetime | None = None) -> None:
+    def release(self, *_: object, **__: object) -> None:
         """Nobody holds it."""

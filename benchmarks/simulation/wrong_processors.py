@@ -33,13 +33,22 @@ def two_orders(simulation: Simulation) -> None:
             simulation.send("orders", {"id": f"o-{number}"}, tenant=tenant)
 
 
+class Forwards(ProcessorInterface):
+    """Right: what comes in goes on."""
+
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:  # noqa: ARG002 - as declared
+        result = ProcessingResult.create_success()
+        result.add_output_handler(QueueOutputHandler("forwarded"))
+        return result
+
+
 class CountsInMemory(ProcessorInterface):
     """Numbers orders by a counter of its own: each instance has one, and each crash sets it back."""
 
     def __init__(self) -> None:
         self.count = 0
 
-    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:  # noqa: ARG002 - as declared
         self.count += 1
         result = ProcessingResult.create_success()
         result.add_output_message({"number": self.count})
@@ -60,7 +69,7 @@ class CollectsBeforeItSends(ProcessorInterface):
     def __init__(self) -> None:
         self.kept: list[str] = []
 
-    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:  # noqa: ARG002 - as declared
         self.kept.append(message.id)
         result = ProcessingResult.create_success()
         if len(self.kept) == 2:
@@ -94,7 +103,7 @@ class TransfersWithoutKey(ProcessorInterface):
     def __init__(self, bank: Bank) -> None:
         self.bank = bank
 
-    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:  # noqa: ARG002 - as declared
         self.bank.transfers.append(message.id)
         return ProcessingResult.create_success()
 

@@ -143,8 +143,5 @@ class HeartbeatInTurn(Heartbeat):
             turns.wait(until=until, ready=partial(self._is_changed, due))
         return False
 
-    def _next_due(self) -> float | None:
-        return min((one.due for one in self._renewals if one.due < one.until), default=None)
-
     def _is_changed(self, due: float) -> bool:
         return self._next_due() != due

@@ -33,7 +33,10 @@ def explore(
         scenario: what happens.
         schedules: how many seeds are tried.
         seed: the first.
-        instances, one_store, keeper, ports: of `Simulation`.
+        instances: as of `Simulation`, and so are the others.
+        one_store: as of `Simulation`.
+        keeper: as of `Simulation`.
+        ports: as of `Simulation`.
 
     Returns:
         How many calls of ports and processors were simulated in all.

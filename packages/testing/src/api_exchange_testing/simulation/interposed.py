@@ -152,11 +152,12 @@ class InterposedUnits(UnitOfWorkFactory):
     units: UnitOfWorkFactory
     ledger: Ledger
     place: Place
+    clock: Clock
 
     @override
     @contextmanager
     def begin(self, tenant_id: TenantId) -> Iterator[UnitOfWork]:
-        listener = self.ledger.unit_of(tenant_id)
+        listener = self.ledger.unit_of(tenant_id, self.place.life.name, self.clock)
         self.place.called("unit.begin", lambda _: None, (tenant_id,))
         with self.units.begin(tenant_id) as unit:
             yield cast("UnitOfWork", Interposed(unit, "unit", self.place, listener))

@@ -39,7 +39,9 @@ def _lost(world: World) -> Iterator[str]:
 
 def _unsent(world: World) -> Iterator[str]:
     """Every output that was committed was sent."""
-    sent = {(queue, one.tenant_id, one.message_id) for queue, all_ in world.ledger.sent.items() for one in all_}
+    sent = {
+        (queue, one.tenant_id, one.message_id) for queue, all_ in world.ledger.sent.items() for one in all_
+    }
     for queue, tenant_id, message_id in sorted(world.ledger.promised - sent):
         yield f"an output lost: {message_id} of {tenant_id} was committed for {queue} and never sent"
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
+from typing import Any, Final
 
 from pydantic_core import from_json
 
 from api_exchange_core.domain.entity import EntityVersion
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
-from api_exchange_core.ports.journal import Claim, JournalEntry, Standing
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.journal import Claim, JournalEntry
 from api_exchange_core.ports.message_publisher import Outgoing
-from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing.memory.observer import bound_ids
 
-Listener = Callable[[str, Sequence[object], Mapping[str, object], object], None]
+Listener = Callable[[str, Sequence[Any], Mapping[str, Any], Any], None]
 """Hears of each call that has taken effect: its name, its arguments by place and by name, and its answer."""
 
 _Run = tuple[TenantId, FunctionName, MessageId]
@@ -71,6 +71,7 @@ class Ledger:
     parents: dict[str, str | None] = field(default_factory=dict)
     _causes: set[tuple[TenantId, str]] = field(default_factory=set)
     _tenants: dict[MessageId, set[TenantId]] = field(default_factory=dict)
+    _holders: dict[_Run, str] = field(default_factory=dict)
     _fences: dict[_Run, int] = field(default_factory=dict)
     _leases: dict[_Run, datetime] = field(default_factory=dict)
     _orders: dict[_Line, _Order] = field(default_factory=dict)
@@ -99,43 +100,17 @@ class Ledger:
                     f"before message {cause} had taken effect"
                 )
 
-    def unit_of(self, tenant_id: TenantId) -> Listener:
-        """Listens to one unit of work: called with each call of a part, its arguments and its answer."""
+    def unit_of(self, tenant_id: TenantId, who: str, clock: Clock) -> Listener:
+        """Listens to one unit of work of *who*: called with each call of a part, its arguments and its answer."""
         self._check_tenant(tenant_id)
         staged = _Staged()
 
-        def heard(
-            what: str, arguments: Sequence[object], options: Mapping[str, object], answer: object
-        ) -> None:
-            match what:
-                case "unit.journal.complete":
-                    entries = cast("Sequence[JournalEntry]", arguments[0])
-                    accepted = cast("Collection[MessageId]", answer)
-                    staged.completed += [entry for entry in entries if entry.message_id in accepted]
-                case "unit.journal.claim":
-                    claiming = cast("Sequence[JournalEntry]", arguments[0])
-                    standings = cast("Mapping[MessageId, Standing]", answer)
-                    staged.claimed += [
-                        (entry, standing.fence)
-                        for entry in claiming
-                        if (standing := standings[entry.message_id]).taken
-                    ]
-                case "unit.journal.renew":
-                    lost = cast("Collection[MessageId]", answer)
-                    claims = [one for one in cast("Sequence[Claim]", arguments[0]) if one.message_id not in lost]
-                    until = cast("datetime", options["until"])
-                    staged.renewed += [(claim, until) for claim in claims]
-                case "unit.journal.fail":
-                    recorded = cast("Collection[MessageId]", answer)
-                    failing = cast("Sequence[JournalEntry]", arguments[0])
-                    staged.failed += [entry for entry in failing if entry.message_id in recorded]
-                case "unit.entities.write":
-                    staged.versions += cast("Sequence[EntityVersion]", arguments[1])
-                case "unit.outbox.add":
-                    effects = cast("Sequence[Outgoing | OutgoingLine]", arguments[0])
-                    staged.outputs += [one for one in effects if isinstance(one, Outgoing)]
-                case "unit.commit":
-                    self._note_commit(tenant_id, staged)
+        def heard(what: str, arguments: Sequence[Any], options: Mapping[str, Any], answer: Any) -> None:
+            hear = _HEARING.get(what)
+            if hear is not None:
+                hear(staged, arguments, options, answer)
+            elif what == "unit.commit":
+                self._note_commit(tenant_id, staged, who, clock.now())
 
         return heard
 
@@ -153,15 +128,19 @@ class Ledger:
         order.places.setdefault(message_id, len(order.places))
         self._lines[outgoing.queue, tenant_id, message_id] = order
 
-    def _note_commit(self, tenant_id: TenantId, staged: _Staged) -> None:
+    def _note_commit(self, tenant_id: TenantId, staged: _Staged, who: str, now: datetime) -> None:
         for entry, fence in staged.claimed:
-            self._note_claim((tenant_id, entry.function, entry.message_id), entry, fence)
+            run = (tenant_id, entry.function, entry.message_id)
+            self._note_claim(run, fence, now)
+            self._holders[run] = who
+            if entry.leased_until is not None:
+                self._leases[run] = entry.leased_until
         for claim, until in staged.renewed:
             self._leases[tenant_id, claim.function, claim.message_id] = until
         for entry in (*staged.failed, *staged.completed):
             self._leases.pop((tenant_id, entry.function, entry.message_id), None)
         for entry in staged.completed:
-            self._note_completed(tenant_id, entry)
+            self._note_completed((tenant_id, entry.function, entry.message_id), who)
         self._check_effects(tenant_id, staged)
         for version in staged.versions:
             self._check_cause(tenant_id, version)
@@ -170,34 +149,32 @@ class Ledger:
             self.note_sent(staged.outputs)
         self.promised |= {(one.queue, one.tenant_id, MessageId(one.message_id)) for one in staged.outputs}
 
-    def _note_claim(self, run: _Run, entry: JournalEntry, fence: int) -> None:
+    def _note_claim(self, run: _Run, fence: int, now: datetime) -> None:
         newest = self._fences.get(run, 0)
         if fence <= newest:
             self.wrong.append(
                 f"a fence went back: {run[1]} claimed message {run[2]} of {run[0]} with {fence} after {newest}"
             )
         lease = self._leases.get(run)
-        if lease is not None and lease > entry.started_at:
+        if lease is not None and lease > now:
             self.wrong.append(
                 f"two at once: {run[1]} claimed message {run[2]} of {run[0]} while somebody else's claim still held"
             )
         self._fences[run] = max(fence, newest)
-        if entry.leased_until is not None:
-            self._leases[run] = entry.leased_until
 
-    def _note_completed(self, tenant_id: TenantId, entry: JournalEntry) -> None:
-        run = (tenant_id, entry.function, entry.message_id)
-        self._causes.add((tenant_id, entry.message_id))
+    def _note_completed(self, run: _Run, who: str) -> None:
+        tenant_id, function, message_id = run
+        self._causes.add((tenant_id, message_id))
         self.completions[run] += 1
         if self.completions[run] > 1:
             self.wrong.append(
-                f"effects twice: {entry.function} committed message {entry.message_id} of {tenant_id} again"
+                f"effects twice: {function} committed message {message_id} of {tenant_id} again"
             )
-        newest = self._fences.get(run, 0)
-        if entry.fence < newest:
+        holder = self._holders.get(run, who)
+        if holder != who:
             self.wrong.append(
-                f"a late one committed: {entry.function} completed message {entry.message_id} of {tenant_id} with "
-                f"fence {entry.fence}, and somebody else had claimed it with {newest}"
+                f"a late one committed: {who} completed message {message_id} of {tenant_id} in {function}, and "
+                f"{holder} had claimed it since"
             )
         self._check_order(run)
 
@@ -249,6 +226,42 @@ class Ledger:
                 f"a tenant crossed: while working for {working_for}, function {bound_ids().get('function')} opened "
                 f"the store of {tenant_id}"
             )
+
+
+def _hear_completed(staged: _Staged, arguments: Sequence[Any], _: Mapping[str, Any], answer: Any) -> None:
+    staged.completed += [entry for entry in arguments[0] if entry.message_id in answer]
+
+
+def _hear_claimed(staged: _Staged, arguments: Sequence[Any], _: Mapping[str, Any], answer: Any) -> None:
+    standings = [(entry, answer[entry.message_id]) for entry in arguments[0]]
+    staged.claimed += [(entry, standing.fence) for entry, standing in standings if standing.taken]
+
+
+def _hear_renewed(staged: _Staged, arguments: Sequence[Any], options: Mapping[str, Any], answer: Any) -> None:
+    kept = [claim for claim in arguments[0] if claim.message_id not in answer]
+    staged.renewed += [(claim, options["until"]) for claim in kept]
+
+
+def _hear_failed(staged: _Staged, arguments: Sequence[Any], _: Mapping[str, Any], answer: Any) -> None:
+    staged.failed += [entry for entry in arguments[0] if entry.message_id in answer]
+
+
+def _hear_written(staged: _Staged, arguments: Sequence[Any], _: Mapping[str, Any], __: Any) -> None:
+    staged.versions += arguments[1]
+
+
+def _hear_output(staged: _Staged, arguments: Sequence[Any], _: Mapping[str, Any], __: Any) -> None:
+    staged.outputs += [one for one in arguments[0] if isinstance(one, Outgoing)]
+
+
+_HEARING: Final = {
+    "unit.journal.complete": _hear_completed,
+    "unit.journal.claim": _hear_claimed,
+    "unit.journal.renew": _hear_renewed,
+    "unit.journal.fail": _hear_failed,
+    "unit.entities.write": _hear_written,
+    "unit.outbox.add": _hear_output,
+}
 
 
 def _identity(body: bytes) -> tuple[TenantId, MessageId, MessageId | None, int] | None:

@@ -213,4 +213,3 @@ class Seeded:
         while self._random.random() >= _OFTEN:
             step += 1
         return step
-

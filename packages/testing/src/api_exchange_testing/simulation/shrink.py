@@ -47,22 +47,36 @@ def _candidates(plan: Plan) -> Iterator[Plan]:
     """Plans that are smaller, the smallest first."""
     if any(plan.skew):
         yield Plan(plan.events)
+    yield from _with_fewer(plan)
+    yield from _with_better_clocks(plan)
+    yield from _with_less(plan)
+    for place in range(len(plan.events) - 1):
+        for by in range(1, _FARTHEST + 1):
+            yield from (_moved(plan, place, by=-by), _moved(plan, place, by=by))
+
+
+def _with_fewer(plan: Plan) -> Iterator[Plan]:
     size = len(plan.events) // 2
     while size >= 1:
         for start in range(0, len(plan.events), size):
             yield plan.without(range(start, start + size))
         size //= 2
+    if len(plan.events) == 1:
+        yield Plan((), plan.skew)
+
+
+def _with_better_clocks(plan: Plan) -> Iterator[Plan]:
     for place, seconds in enumerate(plan.skew):
         if seconds:
             yield replace(plan, skew=(*plan.skew[:place], 0, *plan.skew[place + 1 :]))
+
+
+def _with_less(plan: Plan) -> Iterator[Plan]:
     for place, event in enumerate(plan.events):
         for amount in _SMALLER:
             if amount < event.amount:
                 smaller = Event(event.step, event.fault, amount)
                 yield replace(plan, events=(*plan.events[:place], smaller, *plan.events[place + 1 :]))
-    for place in range(len(plan.events) - 1):
-        for by in range(1, _FARTHEST + 1):
-            yield from (_moved(plan, place, by=-by), _moved(plan, place, by=by))
 
 
 def _moved(plan: Plan, left_out: int, *, by: int) -> Plan:

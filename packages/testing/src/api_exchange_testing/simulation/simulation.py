@@ -90,7 +90,7 @@ class Simulation:
         self._seed = seed if plan is None else None
         self._chooser: Seeded | Planned = Seeded(seed) if plan is None else Planned(plan)
         self._turns = Turns(self._chooser, self.world.clock, self.world.next_due)
-        self.world.locks.wait = lambda until, free: self._turns.wait(until=until, ready=free)
+        self.world.locks.give_way = lambda until, free: self._turns.wait(until=until, ready=free)
         self._ports = ports
         self._keeper = keeper
         self._how_many = instances

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
+from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.entity import EntityVersion
 from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.errors import InvalidMessageError
@@ -91,7 +91,11 @@ def _line(line: _Line, start: datetime | None) -> str:
     step = line.step
     after = timedelta(0) if start is None else step.at - start
     text = f"{_time(after):>9}  {step.who:<4} {line.text}"
-    return text if step.event is None else f"{text}\n{'':>16}^^^ {_fault(step.event, step.who)} (step {step.number})"
+    return (
+        text
+        if step.event is None
+        else f"{text}\n{'':>16}^^^ {_fault(step.event, step.who)} (step {step.number})"
+    )
 
 
 def _time(after: timedelta) -> str:
@@ -99,32 +103,23 @@ def _time(after: timedelta) -> str:
 
 
 def _fault(event: Event, who: str) -> str:
-    seconds = f"{event.amount} s"
-    match event.fault:
-        case Fault.SWITCH:
-            return "somebody else goes on from here"
-        case Fault.PAUSE:
-            return f"{who} stands still for {seconds}"
-        case Fault.SLOW:
-            return f"this takes {seconds}"
-        case Fault.CRASH_BEFORE:
-            return f"{who} ends before this takes effect"
-        case Fault.CRASH_AFTER:
-            return f"this takes effect, and {who} ends before it hears of it"
-        case Fault.REFUSE:
-            return "this fails, and has no effect"
-        case Fault.THROTTLE:
-            return f"this fails, and so do all calls of this port for {seconds}"
-        case Fault.LOSE_ANSWER:
-            return f"this takes effect, and {who} is told that it failed"
-        case Fault.DUPLICATE:
-            return "this arrives twice"
-        case Fault.DELAY:
-            return f"this arrives {seconds} late"
-        case Fault.TEAR:
-            return f"only the first part of this takes effect, and {who} is told that it failed"
-        case Fault.REORDER:
-            return "this comes in another order"
+    return _TOLD[event.fault].format(who=who, amount=event.amount)
+
+
+_TOLD: Final[Mapping[Fault, str]] = {
+    Fault.SWITCH: "somebody else goes on from here",
+    Fault.PAUSE: "{who} stands still for {amount} s",
+    Fault.SLOW: "this takes {amount} s",
+    Fault.CRASH_BEFORE: "{who} ends before this takes effect",
+    Fault.CRASH_AFTER: "this takes effect, and {who} ends before it hears of it",
+    Fault.REFUSE: "this fails, and has no effect",
+    Fault.THROTTLE: "this fails, and so do all calls of this port for {amount} s",
+    Fault.LOSE_ANSWER: "this takes effect, and {who} is told that it failed",
+    Fault.DUPLICATE: "this arrives twice",
+    Fault.DELAY: "this arrives {amount} s late",
+    Fault.TEAR: "only the first part of this takes effect, and {who} is told that it failed",
+    Fault.REORDER: "this comes in another order",
+}
 
 
 def _related(wrong: Sequence[str], parents: Mapping[str, str | None]) -> frozenset[str]:
@@ -212,7 +207,9 @@ class _Teller:
         self._stage(
             step,
             (
-                f"claim of {self._name(id_)} (fence {one.fence})" if one.taken else f"no claim of {self._name(id_)}"
+                f"claim of {self._name(id_)} (fence {one.fence})"
+                if one.taken
+                else f"no claim of {self._name(id_)}"
                 for id_, one in standings.items()
             ),
         )
@@ -244,7 +241,9 @@ class _Teller:
         if not step.answer:
             return None
         effects = [row.effect for row in step.answer]
-        return f"relay takes up {self._all(self._outgoing(one) for one in effects if isinstance(one, Outgoing))}"
+        return (
+            f"relay takes up {self._all(self._outgoing(one) for one in effects if isinstance(one, Outgoing))}"
+        )
 
     def taken_off(self, step: Step) -> str:
         """What left the outbox."""
@@ -262,13 +261,10 @@ class _Teller:
         self._staged.setdefault(step.who, []).extend(what)
 
     def _settlement(self, settlement: Settlement) -> str:
-        match settlement.disposition:
-            case Complete():
-                how = "done"
-            case Retry(after) | Defer(after):
-                how = f"again in {_time(after)}"
-            case DeadLetter():
-                how = "dead letter"
+        disposition = settlement.disposition
+        how = "done" if isinstance(disposition, Complete) else "dead letter"
+        if isinstance(disposition, Retry | Defer):
+            how = f"again in {_time(disposition.after)}"
         return f"{self._delivered(settlement.delivery)} ({how})"
 
     def _delivered(self, delivery: Delivery) -> str:

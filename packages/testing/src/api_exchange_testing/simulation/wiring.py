@@ -83,12 +83,13 @@ def ports_of(world: World) -> Ports:
 def faulty(world: World, place: Place, skew: timedelta) -> Ports:
     """The ports of one instance, at which things go wrong."""
     ports = ports_of(world)
+    clock = SkewedClock(world.clock, skew)
     return Ports(
-        clock=SkewedClock(world.clock, skew),
+        clock=clock,
         sleeper=SleeperInTurn(place),
         publisher=InterposedPublisher(ports.publisher, place),
         consumer=InterposedConsumer(ports.consumer, place),
-        units=InterposedUnits(ports.units, world.ledger, place),
+        units=InterposedUnits(ports.units, world.ledger, place, clock),
         outbox=interposed(ports.outbox, "outbox", place),
         files=interposed(ports.files, "files", place),
         tenants=interposed(ports.tenants, "tenants", place),
@@ -166,7 +167,7 @@ def _recipes() -> _Recipes:
 
 def _recipe(provider: object) -> Recipe:
     """How what *provider* gives is made, once for each filling."""
-    name = _NAMES.get(id(provider))
+    name = _NAMES.get(id(provider), "")
     make = _making(provider)
 
     def made(slots: Slots, others: Made) -> Any:
@@ -189,9 +190,10 @@ def _making(provider: object) -> Recipe:
             parts = [_recipe(part) for part in provider.args]
             return lambda slots, made: [part(slots, made) for part in parts]
         case providers.MethodCaller():
-            return _call(_recipe(provider.provides), provider.args, provider.kwargs)
+            method: Any = provider  # whose attributes are typed as what they would get
+            return _call(_recipe(method.provides), method.args, method.kwargs)
         case providers.AttributeGetter():
-            owner, attribute = _recipe(provider.provides), provider.name
+            owner, attribute = _recipe(provider.provides), str(provider.name)
             return lambda slots, made: getattr(owner(slots, made), attribute)
         case providers.ProvidedInstance():
             return _recipe(provider.provides)

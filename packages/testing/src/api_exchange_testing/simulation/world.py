@@ -75,13 +75,13 @@ class _Locks(threading.Condition):
     """What guards the store. All runs on one thread, so it only ever waits for transactions that hold rows.
 
     Attributes:
-        wait: lets other instances go on until a time has come or something holds.
+        give_way: lets other instances go on until a time has come or something holds.
     """
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(threading.RLock())
         self._clock = clock
-        self.wait: Callable[[datetime | None, Callable[[], bool]], None] = _nobody_else
+        self.give_way: Callable[[datetime | None, Callable[[], bool]], None] = _nobody_else
 
     @override
     def __enter__(self) -> bool:
@@ -99,7 +99,7 @@ class _Locks(threading.Condition):
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:  # type: ignore[override] # narrower than typeshed's
         if not predicate():
             until = None if timeout is None else self._clock.now() + timedelta(seconds=timeout)
-            self.wait(until, predicate)
+            self.give_way(until, predicate)
         return predicate()
 
 

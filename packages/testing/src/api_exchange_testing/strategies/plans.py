@@ -28,6 +28,4 @@ def plans(
     )
     chosen = st.lists(happening, max_size=events, unique_by=lambda event: event.step)
     skew = st.lists(st.integers(-_SKEW, _SKEW), max_size=instances)
-    return st.builds(
-        lambda one, wrong: Plan(tuple(sorted(one)), tuple(wrong)), chosen, skew
-    )
+    return st.builds(lambda one, wrong: Plan(tuple(sorted(one)), tuple(wrong)), chosen, skew)
