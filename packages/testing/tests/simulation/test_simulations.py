@@ -162,12 +162,11 @@ def test_calls_of_a_batch_are_under_way_side_by_side() -> None:
         simulation.run()
         return [step.name for step in simulation.story]
 
-    head = simulated().index("unit.entities.heads") + 1
-    assert simulated()[head:].index("process") < simulated().index("unit.commit")
-    calm, switched = simulated(), simulated(Event(head, Fault.SWITCH))
-    assert calm[head - 1 : head + 1] == ["unit.entities.heads", "process"]
-    assert switched[head - 1 : head + 1] == ["unit.entities.heads", "process"]
-    assert switched != calm
+    calm = simulated()
+    first = calm.index("process") + 1
+    switched = simulated(Event(first, Fault.SWITCH))
+    assert calm[first] == "unit.begin"
+    assert switched[first] == "process"
 
 
 def test_chores_are_done_once_for_all_instances() -> None:
@@ -175,7 +174,7 @@ def test_chores_are_done_once_for_all_instances() -> None:
     two_ticks(simulation)
     simulation.run()
     purged = {step.who for step in simulation.story if step.name == "retention.purge"}
-    assert purged == {"A1"}
+    assert len(purged) == 1
 
 
 def test_what_is_left_of_an_erased_tenant_is_swept() -> None:
