@@ -195,7 +195,7 @@ WRONG_ADAPTERS: dict[str, tuple[Callable[[Ports], Ports], str]] = {
     ),
     "commits entities early": (
         lambda ports: replace(ports, units=CommitsEntitiesEarly(ports)),
-        "orders that were never passed on: 1",
+        "effects twice",
     ),
     "acknowledges on receipt": (
         lambda ports: replace(ports, consumer=AcknowledgesOnReceipt(ports.consumer)),

@@ -134,8 +134,8 @@ class Planned:
         return event if event is not None and event.fault in possible else None
 
 
-_OFTEN: Final = 0.15
-"""The chance of an event at a step."""
+_OFTEN: Final = (0.03, 0.08, 0.15)
+"""The chance of an event at a step, of which a seed has one: with rare faults some are left for late steps."""
 _ODDS: Final[Mapping[Fault, int]] = {
     Fault.SWITCH: 24,
     Fault.PAUSE: 5,
@@ -175,6 +175,7 @@ class Seeded:
         self._harm = 0
         self._skew = tuple(self._random.choice(_SKEWS) for _ in range(8))
         self._odds: dict[Sequence[Fault], list[int]] = {}
+        self._often = self._random.choice(_OFTEN)
         self._next = self._after(0)
 
     @property
@@ -210,6 +211,6 @@ class Seeded:
     def _after(self, step: int) -> int:
         """The next step at which something happens: as if each step drew for itself, drawn once."""
         step += 1
-        while self._random.random() >= _OFTEN:
+        while self._random.random() >= self._often:
             step += 1
         return step
