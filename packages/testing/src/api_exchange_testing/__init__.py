@@ -32,13 +32,16 @@ if TYPE_CHECKING:
     from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
     from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
     from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
+    from api_exchange_testing.simulation import BrokenPromiseError, Fault, Plan, Simulation, explore
 
 __all__ = [
     "PORTABLE",
     "SERVICE_BUS",
     "SQS",
     "STORAGE_QUEUE",
+    "BrokenPromiseError",
     "Event",
+    "Fault",
     "Harness",
     "InMemoryBacklog",
     "InMemoryContainer",
@@ -56,13 +59,16 @@ __all__ = [
     "InMemoryStore",
     "InMemoryTenantDirectory",
     "InMemoryUnitOfWorkFactory",
+    "Plan",
     "Profile",
     "QueuedMessage",
     "RecordingObserver",
     "SeededRandomness",
+    "Simulation",
     "VirtualClock",
     "VirtualSleeper",
     "assert_idempotent",
+    "explore",
     "in_memory_container",
 ]
 
@@ -89,6 +95,7 @@ _HOMES = {
     "memory.statistics": ("InMemoryStatisticsSource",),
     "memory.tenant_directory": ("InMemoryTenantDirectory",),
     "memory.unit_of_work": ("InMemoryStore", "InMemoryUnitOfWorkFactory"),
+    "simulation": ("BrokenPromiseError", "Fault", "Plan", "Simulation", "explore"),
 }
 _MODULES = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 

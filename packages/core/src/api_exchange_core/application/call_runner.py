@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from api_exchange_core.application.call import Call, Incoming
 from api_exchange_core.domain.exchange import Function
@@ -19,6 +19,8 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.sleeper import Sleeper
+
+Answer = TypeVar("Answer")
 
 _CLOSE_SECONDS = 5.0
 
@@ -142,7 +144,7 @@ class CallRunner:
 
             return await asyncio.gather(*(run(incoming) for incoming in batch))
 
-        return asyncio.run_coroutine_threadsafe(all_of_them(), self._running_loop()).result()
+        return self._to_its_end(all_of_them())
 
     async def _run_async(self, call: Call) -> Call:
         with call.running(self.clock, self.observer):
@@ -156,8 +158,10 @@ class CallRunner:
         async def wait() -> ProcessingResult:
             return await answer
 
-        outcome: Future[ProcessingResult] = asyncio.run_coroutine_threadsafe(wait(), self._running_loop())
-        return outcome.result()
+        return self._to_its_end(wait())
+
+    def _to_its_end(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()).result()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._starting:

@@ -114,13 +114,18 @@ class Heartbeat:
     def _sleep(self) -> bool:
         """Wait until a renewal is due; False if there will be none, and the thread is to end."""
         with self._changed:
-            while not self._closed and (dues := [one.due for one in self._renewals if one.due < one.until]):
-                self._wakes_at = min(dues)
+            while not self._closed and (due := self._next_due()) is not None:
+                self._wakes_at = due
                 if (wait := self._wakes_at - self._now()) <= 0:
                     return True
                 self._changed.wait(wait)
             self._thread = None
             return False
+
+    def _next_due(self) -> float | None:
+        """When something is to be renewed; what a process that stood still has missed to the end never is."""
+        now = self._now()
+        return min((one.due for one in self._renewals if max(one.due, now) < one.until), default=None)
 
 
 class BatchKeeper(Keeper):

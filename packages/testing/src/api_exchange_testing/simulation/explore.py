@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from api_exchange_core import Exchange
-from api_exchange_testing.simulation.plan import Event, Plan
+from api_exchange_testing.simulation.plan import Plan
+from api_exchange_testing.simulation.shrink import Shrinker
 from api_exchange_testing.simulation.simulation import BrokenPromiseError, Simulation
+from api_exchange_testing.simulation.wiring import Ports
 
 Scenario = Callable[[Simulation], object]
 """Sends what is to be processed, and adds invariants of its own. Called anew for each schedule."""
@@ -19,7 +20,10 @@ def explore(
     *,
     schedules: int = 200,
     seed: int = 0,
-    **options: Any,
+    instances: int = 2,
+    one_store: bool = False,
+    keeper: bool = False,
+    ports: Callable[[Ports], Ports] = lambda ports: ports,
 ) -> int:
     """Simulate *scenario* with one seed after the other; tell of the first that breaks a promise, made short.
 
@@ -29,17 +33,28 @@ def explore(
         scenario: what happens.
         schedules: how many seeds are tried.
         seed: the first.
-        options: of `Simulation`: instances, one_store, ports, profile.
+        instances: as of `Simulation`, and so are the others.
+        one_store: as of `Simulation`.
+        keeper: as of `Simulation`.
+        ports: as of `Simulation`.
 
     Returns:
-        How many calls of ports were simulated in all.
+        How many calls of ports and processors were simulated in all.
 
     Raises:
         BrokenPromiseError: of the shortest plan that was found; names the seed and the number of schedules tried.
     """
 
-    def simulated(**how: Any) -> Simulation:
-        simulation = Simulation(exchange if isinstance(exchange, Exchange) else exchange(), **how, **options)
+    def simulated(*, seed: int = 0, plan: Plan | None = None) -> Simulation:
+        simulation = Simulation(
+            exchange if isinstance(exchange, Exchange) else exchange(),
+            seed=seed,
+            plan=plan,
+            instances=instances,
+            one_store=one_store,
+            keeper=keeper,
+            ports=ports,
+        )
         scenario(simulation)
         simulation.run()
         return simulation
@@ -49,50 +64,7 @@ def explore(
         try:
             steps += len(simulated(seed=number).story)
         except BrokenPromiseError as error:
-            shortest = _shortened(error, lambda plan: simulated(plan=plan))
+            shortest = Shrinker(lambda plan: simulated(plan=plan)).shortest(error)
             shortest.add_note(f"Found with seed {number}, the {number - seed + 1}. of {schedules} schedules.")
             raise shortest from None
     return steps
-
-
-Run = Callable[[Plan], object]
-
-
-def _shortened(error: BrokenPromiseError, run: Run) -> BrokenPromiseError:
-    """The failure of a plan with as few events as possible, and these as small as possible."""
-    size = max(1, len(error.plan.events) // 2)
-    while size >= 1:
-        error = _without_chunks(error, run, size)
-        size //= 2
-    for index in range(len(error.plan.events)):
-        error = _with_less(error, run, index)
-    upright = Plan(error.plan.events)
-    return _failure(run, upright) or error
-
-
-def _without_chunks(error: BrokenPromiseError, run: Run, size: int) -> BrokenPromiseError:
-    start = 0
-    while start < len(error.plan.events):
-        shorter = error.plan.without(range(start, start + size))
-        failure = _failure(run, shorter)
-        if failure is None:
-            start += size
-        else:
-            error = failure
-    return error
-
-
-def _with_less(error: BrokenPromiseError, run: Run, index: int) -> BrokenPromiseError:
-    events = list(error.plan.events)
-    if events[index].amount == 0:
-        return error
-    events[index] = Event(events[index].step, events[index].fault)
-    return _failure(run, Plan(tuple(events), error.plan.skew)) or error
-
-
-def _failure(run: Run, plan: Plan) -> BrokenPromiseError | None:
-    try:
-        run(plan)
-    except BrokenPromiseError as error:
-        return error
-    return None

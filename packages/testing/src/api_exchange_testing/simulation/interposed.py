@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,15 +11,26 @@ from typing import Any, TypeVar, cast
 
 from typing_extensions import override
 
+from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.errors import TransientError
-from api_exchange_core.domain.names import TenantId
+from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
+from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from api_exchange_testing.memory.clock import VirtualClock
-from api_exchange_testing.simulation.ledger import Ledger
-from api_exchange_testing.simulation.plan import WHEN_SENDING, Fault
-from api_exchange_testing.simulation.turns import Turn, Turns
+from api_exchange_testing.simulation.ledger import Ledger, Listener
+from api_exchange_testing.simulation.plan import (
+    ANYWHERE,
+    WHEN_RECEIVING,
+    WHEN_SENDING,
+    WHEN_SETTLING,
+    WHEN_WAITING,
+    Fault,
+)
+from api_exchange_testing.simulation.story import Step
+from api_exchange_testing.simulation.turns import Life, Turns
 
 Port = TypeVar("Port")
 
@@ -28,26 +40,40 @@ class Place:
     """Where a port is called from: an instance, in the simulation."""
 
     turns: Turns
-    turn: Turn
+    life: Life
 
-    def called(self, what: str, call: Callable[[], Any]) -> Any:
+    def called(
+        self,
+        name: str,
+        call: Callable[..., Any],
+        arguments: Sequence[Any] = (),
+        options: dict[str, Any] | None = None,
+        possible: Sequence[Fault] = ANYWHERE,
+    ) -> Any:
         """What *call* answers, if nothing goes wrong at this step.
 
         Raises:
             Crashed: the instance ends, before or after the call.
             TransientError: the call is refused, or its answer lost.
         """
-        event = self.turns.step(self.turn, what)
-        answer = call()
-        if event is not None and event.fault is Fault.CRASH_AFTER:
-            self.turns.crash(self.turn)
-        if event is not None and event.fault is Fault.LOSE_ANSWER:
-            raise TransientError("the simulation has lost the answer to this call")
+        step = self.turns.step(self.life, name, arguments, possible)
+        step.answer = answer = call(*arguments, **options) if options else call(*arguments)
+        if step.event is not None:
+            self.afterwards(step)
         return answer
 
+    def afterwards(self, step: Step) -> None:
+        """What goes wrong once a call has taken effect.
 
-Listener = Callable[[str, Sequence[object], object], None]
-"""Hears of each call that has taken effect: its name, its arguments and its answer."""
+        Raises:
+            Crashed: the instance ends.
+            TransientError: the answer is lost.
+        """
+        match step.fault:
+            case Fault.CRASH_AFTER:
+                self.turns.crash(self.life)
+            case Fault.LOSE_ANSWER:
+                raise TransientError("the simulation has lost the answer to this call")
 
 
 class Interposed:
@@ -62,21 +88,31 @@ class Interposed:
     def __getattr__(self, attribute: str) -> Any:
         value = getattr(self._port, attribute)
         name = f"{self._name}.{attribute}"
-        if not callable(value):
-            return Interposed(value, name, self._place, self._listener)
+        found = self._step(value, name) if callable(value) else self._part(value, name)
+        self.__dict__[attribute] = found  # the next look finds it without asking again
+        return found
 
-        def called(*args: object, **kwargs: object) -> Any:
-            answer = value(*args, **kwargs)
-            if self._listener is not None:
-                self._listener(name, args, answer)
-            return answer
+    def _part(self, value: object, name: str) -> Interposed:
+        return Interposed(value, name, self._place, self._listener)
 
-        return lambda *args, **kwargs: self._place.called(name, lambda: called(*args, **kwargs))
+    def _step(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
+        place, listener = self._place, self._listener
+        call = method if listener is None else _heard(method, name, listener)
+        return lambda *args, **options: place.called(name, call, args, options)
 
 
-def interposed(port: Port, name: str, place: Place, listener: Listener | None = None) -> Port:
+def _heard(method: Callable[..., Any], name: str, listener: Listener) -> Callable[..., Any]:
+    def call(*args: Any, **options: Any) -> Any:
+        answer = method(*args, **options)
+        listener(name, args, options, answer)
+        return answer
+
+    return call
+
+
+def interposed(port: Port, name: str, place: Place) -> Port:
     """*port*, with a step at each call of its methods."""
-    return cast("Port", Interposed(port, name, place, listener))
+    return cast("Port", Interposed(port, name, place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +128,39 @@ class SkewedClock(Clock):
 
 
 @dataclass(frozen=True, slots=True)
+class SleeperInTurn(Sleeper):
+    """While one sleeps, others go on."""
+
+    place: Place
+
+    @override
+    def sleep(self, time: timedelta) -> None:
+        turns = self.place.turns
+        turns.step(self.place.life, "sleep", (time,), WHEN_WAITING)
+        turns.wait(until=turns.clock.now() + time)
+
+    @override
+    async def sleep_async(self, time: timedelta) -> None:
+        self.place.turns.step(self.place.life, "sleep", (time,), WHEN_WAITING)
+        await asyncio.sleep(time.total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
 class InterposedUnits(UnitOfWorkFactory):
     """Units of work whose parts are interposed, and whose commits the ledger hears of."""
 
     units: UnitOfWorkFactory
     ledger: Ledger
     place: Place
+    clock: Clock
 
     @override
     @contextmanager
     def begin(self, tenant_id: TenantId) -> Iterator[UnitOfWork]:
-        listener = self.ledger.unit_of(tenant_id)
-        self.place.called("begin", lambda: None)
+        listener = self.ledger.unit_of(tenant_id, self.place.life.name, self.clock)
+        self.place.called("unit.begin", lambda _: None, (tenant_id,))
         with self.units.begin(tenant_id) as unit:
-            yield interposed(unit, "unit", self.place, listener)
+            yield cast("UnitOfWork", Interposed(unit, "unit", self.place, listener))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +172,56 @@ class InterposedPublisher(MessagePublisher):
 
     @override
     def publish(self, messages: Sequence[Outgoing]) -> None:
-        what = f"publish {len(messages)} to {', '.join(sorted({one.queue for one in messages}))}"
-        event = self.place.turns.step(self.place.turn, what, WHEN_SENDING)
-        fault = None if event is None else event.fault
-        if event is not None and fault is Fault.DELAY:
-            late = timedelta(seconds=event.amount)
-            messages = [replace(one, delay=one.delay + late) for one in messages]
-        if fault is Fault.DUPLICATE:
-            self.publisher.publish(messages)
-        if event is not None and fault is Fault.TEAR:
-            self.publisher.publish(messages[: event.amount % (len(messages) + 1)])
-            raise TransientError("the simulation has let only a part of the batch arrive")
-        self.publisher.publish(messages)
-        if fault is Fault.CRASH_AFTER:
-            self.place.turns.crash(self.place.turn)
-        if fault is Fault.LOSE_ANSWER:
-            raise TransientError("the simulation has lost the answer to this call")
+        step = self.place.turns.step(self.place.life, "publish", (messages,), WHEN_SENDING)
+        match step.fault:
+            case Fault.DELAY:
+                late = timedelta(seconds=step.amount)
+                self.publisher.publish([replace(one, delay=one.delay + late) for one in messages])
+            case Fault.DUPLICATE:
+                self.publisher.publish(messages)
+                self.publisher.publish(messages)
+            case Fault.TEAR:
+                self.publisher.publish(_first_part(messages, step.amount))
+                raise TransientError("the simulation has let only a part of the batch arrive")
+            case _:
+                self.publisher.publish(messages)
+                self.place.afterwards(step)
+
+
+@dataclass(frozen=True, slots=True)
+class InterposedConsumer(MessageConsumer):
+    """A transport that hands out in another order, or carries out only a part of what it is told."""
+
+    consumer: MessageConsumer
+    place: Place
+
+    @override
+    def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
+        step = self.place.turns.step(self.place.life, "queue.receive", (queue,), WHEN_RECEIVING)
+        deliveries = self.consumer.receive(queue, max_messages=max_messages, visibility=visibility)
+        if step.fault is Fault.REORDER and deliveries:
+            turn = 1 + step.amount % len(deliveries)
+            deliveries = [*deliveries[turn:], *deliveries[:turn]][::-1]
+        step.answer = deliveries
+        self.place.afterwards(step)
+        return deliveries
+
+    @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        options = {"visibility": visibility}
+        lost: Sequence[Delivery] = self.place.called(
+            "queue.extend", self.consumer.extend, (deliveries,), options
+        )
+        return lost
+
+    @override
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        step = self.place.turns.step(self.place.life, "queue.settle", (settlements,), WHEN_SETTLING)
+        if step.fault is Fault.TEAR:
+            self.consumer.settle(_first_part(settlements, step.amount))
+            raise TransientError("the simulation has let only a part of the batch be settled")
+        self.consumer.settle(settlements)
+        self.place.afterwards(step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +235,11 @@ class NotedPublisher(MessagePublisher):
     def publish(self, messages: Sequence[Outgoing]) -> None:
         self.publisher.publish(messages)
         self.ledger.note_sent(messages)
+
+
+Part = TypeVar("Part")
+
+
+def _first_part(batch: Sequence[Part], amount: int) -> Sequence[Part]:
+    """Some of a batch, never all of it."""
+    return batch[: amount % len(batch)] if batch else batch

@@ -14,32 +14,43 @@ from api_exchange_testing.simulation.world import World
 def broken(world: World) -> Iterator[str]:
     """What is broken, each as a sentence; nothing if all is well."""
     yield from world.ledger.wrong
+    yield from world.leases.wrong
     yield from _lost(world)
     yield from _unsent(world)
+    yield from _left(world)
     yield from _gaps(world)
 
 
 def _lost(world: World) -> Iterator[str]:
     """Every message that a queue took was processed, is a dead letter, or lies where nobody consumes."""
     consumers = {queue: function.name for queue, function in world.exchange.by_queue.items()}
-    for queue, messages in world.ledger.sent.items():
-        still_there = _ids_in(world, queue) | _ids_in(world, dead_letter_queue(queue))
+    for queue, sent in world.ledger.sent.items():
         function = consumers.get(queue)
-        for message in {_identity(message): message for message in messages}.values():
-            done = function is not None and world.ledger.completions[message.tenant_id, function, message.id]
-            if not done and _identity(message) not in still_there:
-                yield f"a message lost: {message.id} of {message.tenant_id}, sent to {queue}"
+        if function is None:
+            continue
+        ids = {(one.tenant_id, MessageId(one.message_id)) for one in sent}
+        missing = [one for one in sorted(ids) if not world.ledger.completions[one[0], function, one[1]]]
+        if missing:
+            still_there = _ids_in(world, queue) | _ids_in(world, dead_letter_queue(queue))
+            for tenant_id, message_id in missing:
+                if (tenant_id, message_id) not in still_there:
+                    yield f"a message lost: {message_id} of {tenant_id}, sent to {queue}"
 
 
 def _unsent(world: World) -> Iterator[str]:
     """Every output that was committed was sent."""
     sent = {
-        (queue, message.tenant_id, message.id)
-        for queue, messages in world.ledger.sent.items()
-        for message in messages
+        (queue, one.tenant_id, one.message_id) for queue, all_ in world.ledger.sent.items() for one in all_
     }
     for queue, tenant_id, message_id in sorted(world.ledger.promised - sent):
         yield f"an output lost: {message_id} of {tenant_id} was committed for {queue} and never sent"
+
+
+def _left(world: World) -> Iterator[str]:
+    """Nothing waits in the outbox."""
+    left = world.store.relay_source.pending()
+    if left:
+        yield f"left in the outbox: {left} rows that nobody has carried out"
 
 
 def _gaps(world: World) -> Iterator[str]:

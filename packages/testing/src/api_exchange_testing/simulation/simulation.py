@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import count
 
+from typing_extensions import override
+
 from api_exchange_core import EntityReference, Exchange, Message
+from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.errors import TenantError
-from api_exchange_core.domain.names import QueueName, tenant_id
+from api_exchange_core.domain.names import QueueName, dead_letter_queue, tenant_id
 from api_exchange_testing.memory.profile import PORTABLE, Profile
-from api_exchange_testing.simulation.instance import Instance, Ports, Wiring, ports_of
+from api_exchange_testing.simulation.instance import Instance
 from api_exchange_testing.simulation.invariants import broken
 from api_exchange_testing.simulation.plan import Plan, Planned, Seeded
-from api_exchange_testing.simulation.turns import NeverAtRestError, Step, Turns
+from api_exchange_testing.simulation.story import Step, told
+from api_exchange_testing.simulation.turns import Life, NeverAtRestError, Turns
+from api_exchange_testing.simulation.wiring import Ports, outside
 from api_exchange_testing.simulation.world import World
 
 Invariant = Callable[["Simulation"], str | None]
@@ -30,13 +34,26 @@ class BrokenPromiseError(AssertionError):
         story: what happened, call by call.
     """
 
-    def __init__(self, wrong: Sequence[str], plan: Plan, story: Sequence[Step]) -> None:
-        super().__init__(
-            "\n".join([*wrong, "", *map(str, story), "", f"Again: Simulation(..., plan={plan!r})"])
-        )
+    def __init__(
+        self,
+        wrong: Sequence[str],
+        plan: Plan,
+        story: Sequence[Step],
+        *,
+        seed: int | None = None,
+        parents: Mapping[str, str | None] | None = None,
+    ) -> None:
+        super().__init__(*wrong)
         self.wrong = wrong
         self.plan = plan
         self.story = story
+        self._seed = seed
+        self._parents = {} if parents is None else parents
+
+    @override
+    def __str__(self) -> str:
+        again = f"plan={self.plan!r}" if self._seed is None else f"seed={self._seed}"
+        return f"{told(self.story, self.wrong, self._parents)}\n\nAgain: Simulation(..., {again})"
 
 
 class Simulation:
@@ -51,8 +68,10 @@ class Simulation:
         plan: what goes wrong, in place of a seed.
         instances: how many work side by side.
         one_store: queues and store are one database (as on one machine), not two systems (as in a cloud).
-        ports: makes the ports that an instance is handed from those that it would get, for adapters under test.
         profile: of the platform whose queues these stand for, as of `Harness`.
+        keeper: instances renew what they have in hand while processors work on it (as on one machine); without it
+            what takes longer than its time comes back (as in a cloud).
+        ports: makes the ports that an instance is handed from those that it would get, for adapters under test.
 
     Attributes:
         world: stores, queues and time, to look at when all is at rest.
@@ -66,21 +85,22 @@ class Simulation:
         plan: Plan | None = None,
         instances: int = 2,
         one_store: bool = False,
-        ports: Callable[[Ports], Ports] = lambda ports: ports,
         profile: Profile = PORTABLE,
+        keeper: bool = False,
+        ports: Callable[[Ports], Ports] = lambda ports: ports,
     ) -> None:
         self.world = World(exchange, one_store=one_store, profile=profile)
+        self._seed = seed if plan is None else None
         self._chooser: Seeded | Planned = Seeded(seed) if plan is None else Planned(plan)
         self._turns = Turns(self._chooser, self.world.clock, self.world.next_due)
-        self.world.locks.give_way = self._turns.give_way
+        self.world.locks.give_way = lambda until, free: self._turns.wait(until=until, ready=free)
         self._ports = ports
-        self._instances = instances
+        self._keeper = keeper
+        self._how_many = instances
+        self._instances: dict[Life, Instance] = {}
         self._seeds = count(1)
         self._invariants: list[Invariant] = []
-        self._wiring = _wiring()
-        outside = self._wiring.over(self.world, ports_of(self.world), seed=0)
-        self._sender = outside.sender()
-        self._fan_out = outside.fan_out()
+        self._sender, self._fan_out = outside(self.world, seed=0)
 
     @property
     def plan(self) -> Plan:
@@ -104,6 +124,21 @@ class Simulation:
         function = self.world.exchange.function(function_name)
         self._fan_out.fan_out(function, self.world.clock.now() if at is None else at)
 
+    def later(self, after: timedelta, action: Callable[[], object]) -> None:
+        """Have the outside world do something when time has passed: send, tick, disable a tenant."""
+        self._turns.later(self.world.clock.now() + after, action)
+
+    def sent(self, queue: str) -> list[Message]:
+        """The messages that came into a queue, each once, in the order of their first copies."""
+        taken = self.world.ledger.sent.get(QueueName(queue), [])
+        first = {(one.tenant_id, one.message_id): one for one in reversed(taken)}
+        return [decode(one.body) for one in reversed(first.values())]
+
+    def dead_letters(self) -> list[Message]:
+        """The messages that have become dead letters."""
+        queues = [dead_letter_queue(queue) for queue in self.world.exchange.by_queue]
+        return [decode(letter.body) for queue in queues for letter in self.world.queues.messages(queue)]
+
     def invariant(self, check: Invariant) -> None:
         """Check this too when all is at rest."""
         self._invariants.append(check)
@@ -114,35 +149,41 @@ class Simulation:
         Raises:
             BrokenPromiseError: something does not hold; it tells the story.
         """
-        for number in range(self._instances):
+        for number in range(self._how_many):
             self._start(number)
         try:
             while (crashed := self._turns.run()) is not None:
+                self._instances.pop(crashed).end()
                 self._start(crashed.number)
+            wrong = [*broken(self.world), *filter(None, (check(self) for check in self._invariants))]
         except NeverAtRestError as error:
-            raise BrokenPromiseError([str(error)], self.plan, self.story) from None
-        wrong = [*broken(self.world), *filter(None, (check(self) for check in self._invariants))]
+            wrong = [str(error)]
+        finally:
+            self._end()
         if wrong:
-            raise BrokenPromiseError(wrong, self.plan, self.story)
+            raise BrokenPromiseError(
+                wrong, self.plan, self.story, seed=self._seed, parents=self.world.ledger.parents
+            ) from None
 
     def _start(self, number: int) -> None:
-        Instance(
+        instance = Instance(
             self.world,
             self._turns,
-            self._wiring,
             number,
             skew=self._chooser.skew(number),
             seed=next(self._seeds),
+            keeper=self._keeper,
             ports=self._ports,
         )
+        self._instances[instance.life] = instance
+
+    def _end(self) -> None:
+        self._turns.close()
+        while self._instances:
+            self._instances.popitem()[1].end()
 
     def _only_tenant(self) -> str:
         tenants = self.world.exchange.tenants
         if len(tenants) != 1:
             raise TenantError(f"the exchange declares {len(tenants)} tenants: say tenant=... for which one")
         return tenants[0]
-
-
-@cache
-def _wiring() -> Wiring:
-    return Wiring()

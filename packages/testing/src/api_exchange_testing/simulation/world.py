@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from typing_extensions import override
 
@@ -12,12 +12,16 @@ from api_exchange_core import Exchange
 from api_exchange_core.domain.names import TenantId
 from api_exchange_testing.harness import START
 from api_exchange_testing.memory.clock import VirtualClock
+from api_exchange_testing.memory.eraser import InMemoryEraser
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
+from api_exchange_testing.memory.leases import InMemoryLeases
 from api_exchange_testing.memory.observer import RecordingObserver
 from api_exchange_testing.memory.profile import PORTABLE, Profile
 from api_exchange_testing.memory.queue import InMemoryQueue
+from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
+from api_exchange_testing.simulation.chores import WatchedLeases
 from api_exchange_testing.simulation.interposed import NotedPublisher
 from api_exchange_testing.simulation.ledger import Ledger
 
@@ -34,6 +38,7 @@ class World:
         files: what was written to files.
         tenants: the directory.
         observer: what was told to the observers of all instances.
+        leases: who may do which chore.
         ledger: what really happened.
     """
 
@@ -41,13 +46,16 @@ class World:
         self.exchange = exchange
         self.clock = VirtualClock(START)
         self.queues = InMemoryQueue(self.clock, profile=profile)
-        self.locks = _Locks()
+        self.locks = _Locks(self.clock)
         self.store = InMemoryStore(queue=self.queues if one_store else None, changed=self.locks)
         self.files = InMemoryFileSink()
         self.tenants = InMemoryTenantDirectory()
         self.tenants.add(exchange.tenants, now=self.clock.now())
         self.observer = RecordingObserver()
-        self.ledger = Ledger(one_store=one_store)
+        self.leases = WatchedLeases(InMemoryLeases())
+        self.eraser = InMemoryEraser(self.store, queue=self.queues)
+        self.retention = InMemoryRetentionStore(self.store)
+        self.ledger = Ledger(exchange, one_store=one_store)
         self.entrance = NotedPublisher(self.queues, self.ledger)
 
     @property
@@ -65,22 +73,36 @@ class World:
 
 
 class _Locks(threading.Condition):
-    """Waiting for a lock of the store lets other instances go on: they are greenlets of one thread.
+    """What guards the store. All runs on one thread, so it only ever waits for transactions that hold rows.
 
     Attributes:
-        give_way: lets another instance go on; raises if there is none.
+        give_way: lets other instances go on until a time has come or something holds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
         super().__init__(threading.RLock())
-        self.give_way: Callable[[], None] = _nobody_else
+        self._clock = clock
+        self.give_way: Callable[[datetime | None, Callable[[], bool]], None] = _nobody_else
 
     @override
-    def wait_for(self, predicate: Callable[[], object], timeout: float | None = None) -> bool:  # type: ignore[override] # narrower than typeshed's
-        while not predicate():
-            self.give_way()
+    def __enter__(self) -> bool:
         return True
 
+    @override
+    def __exit__(self, *_: object) -> None:
+        return None
 
-def _nobody_else() -> None:
-    raise RuntimeError("a lock is held, and there is nobody who could release it")
+    @override
+    def notify_all(self) -> None:
+        """Whoever waits looks again whenever it is its turn."""
+
+    @override
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:  # type: ignore[override] # narrower than typeshed's
+        if not predicate():
+            until = None if timeout is None else self._clock.now() + timedelta(seconds=timeout)
+            self.give_way(until, predicate)
+        return predicate()
+
+
+def _nobody_else(_: datetime | None, __: object) -> None:
+    raise RuntimeError("a row is locked, and there is nobody who could release it")

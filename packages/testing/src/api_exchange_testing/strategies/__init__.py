@@ -11,6 +11,7 @@ from api_exchange_testing.strategies.json import payloads, refused_payloads
 from api_exchange_testing.strategies.messages import messages, ticks
 from api_exchange_testing.strategies.models import payloads_of
 from api_exchange_testing.strategies.names import function_names, moments, queue_names, tenant_ids
+from api_exchange_testing.strategies.plans import plans
 
 __all__ = [
     "batches",
@@ -22,6 +23,7 @@ __all__ = [
     "moments",
     "payloads",
     "payloads_of",
+    "plans",
     "queue_names",
     "refused_payloads",
     "retry_policies",

@@ -1,0 +1,1 @@
+"""What simulations cost, and what they find."""
