@@ -248,6 +248,15 @@ def test_a_message_that_arrives_twice_takes_effect_once() -> None:
     assert outcomes.count(Outcome.DUPLICATE) == 2
 
 
+def test_a_message_that_is_completed_is_never_dead_lettered_however_often_it_comes() -> None:
+    harness = harness_of(Does(lambda message, context: sent_on("outbox")))
+    message = harness.send("inbox", {"n": 1}, tenant="customer-a")
+    harness.run()
+    harness.queues.publish([copy_of(replace(message, attempt=100))])
+    assert [handled.outcome for handled in harness.run()] == [Outcome.DUPLICATE]
+    assert harness.dead_letters() == []
+
+
 def test_the_same_id_of_another_tenant_is_another_message() -> None:
     processor = Does(lambda message, context: sent_on("outbox"))
     harness = harness_of(processor)

@@ -72,7 +72,6 @@ class Reception:
             return self.failures.unreadable(function, delivery, error)
         incoming = Incoming(delivery, message)
         try:
-            _refuse_endless(function, incoming)
             tenant = self.gate.admit(message.tenant_id)
         except ErasedTenantError:
             return self.dropped(function, incoming)
@@ -112,9 +111,13 @@ class Reception:
             if incoming.message.id in done:
                 self.observer.handled(summary_at_the_door(function, incoming, Outcome.DUPLICATE))
                 received.settlements.append(Settlement(incoming.delivery, Complete()))
-            elif fresh.setdefault(incoming.message.id, incoming) is not incoming:
+            elif incoming.message.id in fresh:
                 # A second copy waits until the first has come to an end, and is judged by that.
                 received.settlements.append(Settlement(incoming.delivery, Defer(timedelta(0))))
+            elif (endless := _endless(function, incoming)) is not None:
+                received.settlements.append(self.failures.not_admitted(function, incoming, endless))
+            else:
+                fresh[incoming.message.id] = incoming
         if fresh:
             received.by_tenant[tenant_id] = list(fresh.values())
 
@@ -130,15 +133,16 @@ class Reception:
         )
 
 
-def _refuse_endless(function: Function, incoming: Incoming) -> None:
-    """Return unless attempts at the message have ended its process, or outlasted their visibility, again and again.
+def _endless(function: Function, incoming: Incoming) -> PermanentError | None:
+    """Why no attempt is made any more: they ended their process, or outlasted their visibility, again and again.
 
     An attempt that fails is counted and ends in a dead letter by the function's policy. Here are those that never
     came to a failure. Where no run is to follow one that came to no end, nothing is counted: its claim
     knows which message that was, and the others were only in hand with it.
     """
-    if function.may_run_again and incoming.attempt > function.retry.max_attempts + _RUNS_ALONE:
-        raise PermanentError(
-            f"handed out {incoming.attempt} times, and no run came to an end: it ends its process, or takes longer "
-            "than a message may be in hand"
-        )
+    if not function.may_run_again or incoming.attempt <= function.retry.max_attempts + _RUNS_ALONE:
+        return None
+    return PermanentError(
+        f"handed out {incoming.attempt} times, and no run came to an end: it ends its process, or takes longer "
+        "than a message may be in hand"
+    )

@@ -89,7 +89,8 @@ def put(connection: Connection, messages: Sequence[Outgoing], *, now: datetime) 
 
 def remove(connection: Connection, deliveries: Sequence[Delivery]) -> int:
     """Take away the rows of *deliveries* that are still ours; how many these were."""
-    receipts = [Receipt.of(delivery) for delivery in deliveries]
+    # In the order of `extend`, which a heartbeat may be doing beside this.
+    receipts = sorted((Receipt.of(delivery) for delivery in deliveries), key=lambda receipt: receipt.id)
     if not receipts:
         return 0
     return _REMOVE.run(connection, [{"id": receipt.id, "receipt": receipt.token} for receipt in receipts])
@@ -98,7 +99,8 @@ def remove(connection: Connection, deliveries: Sequence[Delivery]) -> int:
 def extend(connection: Connection, deliveries: Sequence[Delivery], *, until: datetime) -> Sequence[Delivery]:
     """Keep the rows of *deliveries* invisible until *until*; those that are not ours any more."""
     receipts = [Receipt.of(delivery) for delivery in deliveries]
-    rows = [{"id": one.id, "receipt": one.token, "visible_at": until} for one in receipts]
+    in_order = sorted(receipts, key=lambda receipt: receipt.id)
+    rows = [{"id": one.id, "receipt": one.token, "visible_at": until} for one in in_order]
     if not rows or _EXTEND.run(connection, rows) == len(rows):
         return ()
     wanted = select(queue.c.id, queue.c.receipt).where(queue.c.id.in_([receipt.id for receipt in receipts]))
