@@ -121,7 +121,9 @@ def raw_sqlite(connection: sqlite3.Connection) -> Flush:
         now = int(batch.now.timestamp() * 1_000_000)
         execute("BEGIN IMMEDIATE")
         executemany(
-            "INSERT INTO journal VALUES (?, ?, ?, 'completed', 1, ?, ?, ?, ?, ?, NULL, 'transform', 20000, 1000) "
+            "INSERT INTO journal (tenant_id, function, message_id, correlation_id, causation_id, entity_id, "
+            "started_at, finished_at, state, attempts, operation, waited, took) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'completed', 1, 'transform', 20000, 1000) "
             "ON CONFLICT DO UPDATE SET state = excluded.state WHERE state != 'completed'",
             [
                 (
@@ -185,7 +187,7 @@ def raw_postgres(connection: psycopg.Connection) -> Flush:
         times = {"created_at": batch.now, "updated_at": batch.now}
         journal = {"tenant_id": TENANT, "function": FUNCTION, "state": "completed", "attempts": 1}
         journal |= {"started_at": batch.now, "finished_at": batch.now, "operation": "transform"}
-        journal |= {"waited": 20_000, "took": 1_000}
+        journal |= {"waited": 20_000, "took": 1_000, "fence": 0}
         entity = {
             "tenant_id": TENANT,
             "canonical_type": "canonical_order",
