@@ -145,7 +145,7 @@ def give_up(
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
-    """Have held messages dead-lettered. Whoever wants them back releases them, and then replays the letters.
+    """Have held messages dead-lettered. Whoever wants them back replays the letters, which releases them.
 
     Exits with 1 if one of them is not held any more.
     """
