@@ -80,6 +80,7 @@ def framework_work(container: LocalContainer, batch: int) -> Callable[[], Callab
         function=container.exchange().function("keep"),
         consumer=container.queue(),
         handler=container.use_cases.handler(),
+        clock=container.clock(),
         observer=container.observer(),
         bell=Bell(),
         limits=WorkerLimits(batch=batch, patience=timedelta(minutes=5)),

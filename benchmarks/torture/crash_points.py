@@ -187,6 +187,7 @@ class _Trip:
                 function=function,
                 consumer=parts.consumer,
                 handler=use_cases.handler(),
+                clock=use_cases.clock(),
                 observer=observer,
                 bell=Bell(),
                 heartbeat=Heartbeat(observer),

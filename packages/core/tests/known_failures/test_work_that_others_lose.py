@@ -93,6 +93,7 @@ class Database:
             function=function,
             consumer=self.queue,
             handler=use_cases.handler(),
+            clock=self.clock,
             observer=observer,
             bell=Bell(),
             heartbeat=Heartbeat(observer),

@@ -92,6 +92,7 @@ class Bench:
             function=function,
             consumer=self.queue,
             handler=self.use_cases.handler(),
+            clock=self.clock,
             observer=RecordingObserver(),
             bell=Bell(),
             limits=WorkerLimits(visibility=VISIBILITY),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,7 +37,7 @@ from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, T
 from api_exchange_core.local import runner
 from api_exchange_core.local.runner import Runner
 from api_exchange_core.ports.journal import JournalEntry, ProcessingState
-from api_exchange_core.ports.observer import Outcome
+from api_exchange_core.ports.observer import Handled, Outcome
 from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing import RecordingObserver, VirtualClock
 
@@ -74,10 +75,16 @@ def shop() -> Exchange:
 class Machine:
     """One machine on SQLite, on a clock that the test advances."""
 
-    def __init__(self, folder: Path, exchange: Exchange, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        exchange: Exchange,
+        observer: RecordingObserver | None = None,
+        **settings: object,
+    ) -> None:
         self.folder = folder
         self.clock = VirtualClock(NOON)
-        self.observer = RecordingObserver()
+        self.observer = RecordingObserver() if observer is None else observer
         values = {"port": 0, "output_folder": folder / "output", **settings}
         self.container: LocalContainer = local_container(
             exchange,
@@ -113,8 +120,8 @@ def new_machine(tmp_path: Path) -> Iterator[NewMachine]:
     """Makes machines on one database, and stops them after the test."""
     made: list[Machine] = []
 
-    def new(exchange: Exchange, **settings: object) -> Machine:
-        made.append(Machine(tmp_path, exchange, **settings))
+    def new(exchange: Exchange, **options: Any) -> Machine:
+        made.append(Machine(tmp_path, exchange, **options))
         return made[-1]
 
     yield new
@@ -373,6 +380,28 @@ def test_only_messages_that_a_function_consumes_are_counted_as_waiting(new_machi
     machine.runner.start()
     machine.wait_until(lambda: machine.runner.waiting == 0)
     assert machine.depth("elsewhere") == 1
+
+
+def test_what_is_committed_and_not_yet_told_of_is_counted_as_waiting(new_machine: NewMachine) -> None:
+    telling = threading.Event()
+    go_on = threading.Event()
+
+    class Unhurried(RecordingObserver):
+        @override
+        def handled(self, summary: Handled) -> None:
+            telling.set()
+            go_on.wait(30)
+            super().handled(summary)
+
+    machine = new_machine(shop(), observer=Unhurried())
+    machine.container.use_cases.sender().send(QueueName("step"), {}, tenant_id=TenantId("customer-a"))
+    machine.runner.start()
+    assert telling.wait(30)
+    assert machine.depth("step") == 0
+    assert machine.runner.waiting == 1
+    go_on.set()
+    machine.wait_until(lambda: machine.runner.waiting == 0)
+    assert [summary.outcome for summary in machine.observer.summaries] == [Outcome.COMPLETED]
 
 
 # The relay

@@ -114,6 +114,7 @@ def test_a_worker_goes_on_after_an_error_that_nobody_has_foreseen_and_quotes_no_
         function=here.function,
         consumer=here.queue,
         handler=here.use_cases.handler(),
+        clock=here.clock,
         observer=here.observer,
         bell=Impatient(),
         limits=WorkerLimits(),

@@ -103,6 +103,7 @@ class Bench:
             function=self.function,
             consumer=self.queue if consumer is None else consumer,
             handler=self.use_cases.handler(),
+            clock=self.clock,
             observer=self.observer,
             bell=self.bell,
             limits=limits,

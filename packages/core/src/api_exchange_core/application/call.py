@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from api_exchange_core.application.services import Services
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.envelope import decode
@@ -22,8 +23,7 @@ from api_exchange_core.domain.operation import operation_of
 from api_exchange_core.domain.payload_model import validated
 from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.domain.tenant import tenant_context
-from api_exchange_core.ports.clock import Clock
-from api_exchange_core.ports.observer import MessageTrace, Observer, PassedOn
+from api_exchange_core.ports.observer import MessageTrace, PassedOn
 
 _DEEPEST_STACK = 30
 _NO_TIME = timedelta(0)
@@ -114,8 +114,8 @@ class Call:
         return self.result
 
     @contextmanager
-    def running(self, clock: Clock, observer: Observer) -> Iterator[None]:
-        """Around the processor: binds tenant and ids, takes the time, and turns errors into a problem."""
+    def running(self, services: Services) -> Iterator[None]:
+        """Around the processor: binds tenant, ids and services, takes the time, and turns errors into a problem."""
         message = self.message
         ids = {
             "tenant_id": message.tenant_id,
@@ -127,7 +127,12 @@ class Call:
             "attempt": self.context.attempt,
             "trace_id": None if (trace := self.trace.context) is None else trace.trace_id,
         }
-        with tenant_context(message.tenant_id), observer.bound(**ids), self.trace.running():
+        with (
+            tenant_context(message.tenant_id),
+            services.at_work(self.context.deadline),
+            services.observer.bound(**ids),
+            self.trace.running(),
+        ):
             try:
                 yield
                 self._check_result()
@@ -135,7 +140,7 @@ class Call:
                 # A processor that exits, or leaks the cancelling of its own tasks, has failed; its worker has not.
                 self.fail(error)
             finally:
-                self.took = clock.now() - self.started_at
+                self.took = services.clock.now() - self.started_at
 
     def fail(self, error: BaseException) -> None:
         """End the call with a problem."""

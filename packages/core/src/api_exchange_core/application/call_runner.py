@@ -13,12 +13,9 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from api_exchange_core.application.call import Call, Incoming
+from api_exchange_core.application.services import Services
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.result import ProcessingResult
-from api_exchange_core.ports.clock import Clock
-from api_exchange_core.ports.observer import Observer
-from api_exchange_core.ports.randomness import Randomness
-from api_exchange_core.ports.sleeper import Sleeper
 
 Answer = TypeVar("Answer")
 
@@ -36,10 +33,7 @@ class CallRunner:
     they keep open (an HTTP client, say) belongs to that loop.
     """
 
-    clock: Clock
-    observer: Observer
-    sleeper: Sleeper
-    randomness: Randomness
+    services: Services
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
     _starting: threading.Lock = field(default_factory=threading.Lock)
@@ -77,21 +71,21 @@ class CallRunner:
     def _attempt_here(self, incoming: Incoming, begin: Begin, stop: Callable[[], bool]) -> Call:
         call = first = self._run_here(begin(incoming))
         while call.problem is not None and (delay := self._quick_delay(call, first, stop)) is not None:
-            self.sleeper.sleep(delay)
+            self.services.sleeper.sleep(delay)
             if stop():
                 break
             call = self._run_here(self._next_of(call, begin))
-            call.took = self.clock.now() - first.started_at
+            call.took = self.services.clock.now() - first.started_at
         return call
 
     async def _attempt_async(self, incoming: Incoming, begin: Begin, stop: Callable[[], bool]) -> Call:
         call = first = await self._run_async(begin(incoming))
         while call.problem is not None and (delay := self._quick_delay(call, first, stop)) is not None:
-            await self.sleeper.sleep_async(delay)
+            await self.services.sleeper.sleep_async(delay)
             if stop():
                 break
             call = await self._run_async(self._next_of(call, begin))
-            call.took = self.clock.now() - first.started_at
+            call.took = self.services.clock.now() - first.started_at
         return call
 
     def _quick_delay(self, call: Call, first: Call, stop: Callable[[], bool]) -> timedelta | None:
@@ -101,20 +95,22 @@ class CallRunner:
             return None
         return policy.quick_delay(
             call.quick_retries + 1,
-            spent=self.clock.now() - first.started_at,
+            spent=self.services.clock.now() - first.started_at,
             asked=problem.retry_after,
-            random=self.randomness.fraction,
+            random=self.services.randomness.fraction,
         )
 
     def _next_of(self, failed: Call, begin: Begin) -> Call:
         """The call that tries *failed* again within its attempt. It has a span of its own, and is the one told of."""
-        self.observer.abandoned(failed.trace, "Unknown" if failed.problem is None else failed.problem.code)
+        self.services.observer.abandoned(
+            failed.trace, "Unknown" if failed.problem is None else failed.problem.code
+        )
         call = begin(failed.incoming.anew)
         call.quick_retries = failed.quick_retries + 1
         return call
 
     def _run_here(self, call: Call) -> Call:
-        with call.running(self.clock, self.observer):
+        with call.running(self.services):
             call.check_payload()
             answer = call.function.processor.process(call.message, call.context)
             if inspect.isawaitable(answer):
@@ -147,7 +143,7 @@ class CallRunner:
         return self._to_its_end(all_of_them())
 
     async def _run_async(self, call: Call) -> Call:
-        with call.running(self.clock, self.observer):
+        with call.running(self.services):
             call.check_payload()
             call.result = await cast(
                 "Awaitable[ProcessingResult]", call.function.processor.process(call.message, call.context)

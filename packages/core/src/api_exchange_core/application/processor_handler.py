@@ -21,6 +21,7 @@ from api_exchange_core.application.outbox_relay import OutboxRelay
 from api_exchange_core.application.reception import WAIT_FOR_STORE, Reception
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.context import ProcessorContext
+from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
 from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Settlement
 from api_exchange_core.domain.entity import EntityHead
 from api_exchange_core.domain.errors import (
@@ -48,6 +49,15 @@ def never() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Terms:
+    """On what terms a batch is handed over; see `ProcessorHandler.handle`."""
+
+    stop: Callable[[], bool]
+    keeper: Keeper
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessorHandler:
     """Handles the deliveries of a function's queue."""
 
@@ -70,6 +80,7 @@ class ProcessorHandler:
         *,
         stop: Callable[[], bool] = never,
         keeper: Keeper = UNKEPT,
+        deadline: Deadline = NO_DEADLINE,
     ) -> list[Settlement]:
         """Process *deliveries*.
 
@@ -79,19 +90,21 @@ class ProcessorHandler:
             stop: asked before each call of the processor; once true, what has not been started is given back
                 untouched (a deadline is near, or the process is to end).
             keeper: renews claims while processors run, and knows which deliveries were lost meanwhile.
+            deadline: when each call must have come to its end; processors read it from their context.
 
         Returns:
             What the trigger is to carry out. A delivery that is not among them is done.
         """
+        terms = _Terms(stop, keeper, deadline)
         with self.observer.batch(function.name, queue=function.input_queue, count=len(deliveries)):
             received = self.reception.receive(function, deliveries)
             settlements = received.settlements
             for tenant_id in self._in_turn(function, received.by_tenant):
                 batch = received.by_tenant[tenant_id]
                 if function.exclusive is None:
-                    settlements += self._work(function, batch, stop, keeper)
+                    settlements += self._work(function, batch, terms)
                 else:
-                    settlements += self._work_claimed(function, function.exclusive, batch, stop, keeper)
+                    settlements += self._work_claimed(function, function.exclusive, batch, terms)
         return settlements
 
     def _in_turn(self, function: Function, tenant_ids: Iterable[TenantId]) -> Sequence[TenantId]:
@@ -100,12 +113,7 @@ class ProcessorHandler:
         return sorted(tenant_ids, key=lambda tenant_id: (tenant_id <= last, tenant_id))
 
     def _work_claimed(
-        self,
-        function: Function,
-        exclusive: Exclusive,
-        batch: Sequence[Incoming],
-        stop: Callable[[], bool],
-        keeper: Keeper,
+        self, function: Function, exclusive: Exclusive, batch: Sequence[Incoming], terms: _Terms
     ) -> list[Settlement]:
         """Claim, run and commit.
 
@@ -115,20 +123,21 @@ class ProcessorHandler:
         size = len(batch) if exclusive.may_run_again else function.concurrency
         settlements: list[Settlement] = []
         for start in range(0, len(batch), size):
-            if start and stop():
+            if start and terms.stop():
                 return settlements + self._given_back(function, batch[start:], GIVEN_BACK)
             taken = self.claims.take(function, exclusive, batch[start : start + size])
             settlements += taken.settlements
             if taken.incoming:
-                with self.claims.kept(function, exclusive, taken.incoming, keeper):
-                    settlements += self._work(function, taken.incoming, stop, keeper)
+                with self.claims.kept(function, exclusive, taken.incoming, terms.keeper):
+                    settlements += self._work(function, taken.incoming, terms)
         return settlements
 
-    def _work(
-        self, function: Function, batch: Sequence[Incoming], stop: Callable[[], bool], keeper: Keeper
-    ) -> list[Settlement]:
+    def _work(self, function: Function, batch: Sequence[Incoming], terms: _Terms) -> list[Settlement]:
         begun = self.runner.run(
-            function, batch, begin=lambda incoming: self._call(function, incoming), stop=stop
+            function,
+            batch,
+            begin=lambda incoming: self._call(function, incoming, terms.deadline),
+            stop=terms.stop,
         )
         if begun:
             self._ran_last[function.name] = batch[0].message.tenant_id
@@ -139,7 +148,7 @@ class ProcessorHandler:
             return self._left_uncommitted(begun) + self._given_back(function, left, WAIT_FOR_STORE)
         if erased:
             return self._dropped(function, batch, begun)
-        ran = [call for call in begun if self._is_ours(call, keeper)]
+        ran = [call for call in begun if self._is_ours(call, terms.keeper)]
         failed = [call for call in ran if call.problem is not None]  # before a commit makes more of them
         settlements = self._commit([call for call in ran if call.problem is None])
         settlements += self.failures.settle(failed)
@@ -166,7 +175,7 @@ class ProcessorHandler:
             self.observer.handled(summary_at_the_door(function, incoming, Outcome.GIVEN_BACK))
         return [Settlement(incoming.delivery, defer) for incoming in left]
 
-    def _call(self, function: Function, incoming: Incoming) -> Call:
+    def _call(self, function: Function, incoming: Incoming, deadline: Deadline) -> Call:
         message = incoming.message
         now = self.clock.now()
         intentions = Intentions(
@@ -182,6 +191,7 @@ class ProcessorHandler:
             attempt=incoming.attempt,
             now=now,
             intentions=intentions,
+            deadline=deadline,
             tenant_config=incoming.tenant_config,
         )
         trace = self.observer.trace(
@@ -270,7 +280,7 @@ class ProcessorHandler:
         (call,) = self.runner.run(
             stale.function,
             [stale.incoming.anew],
-            begin=lambda incoming: self._call(stale.function, incoming),
+            begin=lambda incoming: self._call(stale.function, incoming, stale.context.deadline),
             stop=_after_the_first(),
         )
         if call.problem is not None:

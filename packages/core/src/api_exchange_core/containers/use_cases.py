@@ -20,6 +20,7 @@ from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.application.reception import Reception
 from api_exchange_core.application.send_message import SendMessage
+from api_exchange_core.application.services import Services
 from api_exchange_core.application.tenant_gate import TenantGate
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.content_hash import ContentHasher
@@ -64,7 +65,8 @@ class UseCases(containers.DeclarativeContainer):
     failures = providers.Singleton(Failures, units, clock, randomness, observer)
     reception = providers.Singleton(Reception, gate, units, failures, observer)
     claims = providers.Singleton(Claims, units, failures, clock, observer)
-    calls = providers.Singleton(CallRunner, clock, observer, sleeper, randomness)
+    services = providers.Singleton(Services, clock, sleeper, randomness, observer)
+    calls = providers.Singleton(CallRunner, services)
     forwarding = providers.Singleton(Forwarding, exchange.provided.name)
     flush = providers.Singleton(Flush, units, hasher, forwarding, clock)
     relay = providers.Singleton(OutboxRelay, outbox, publisher, files, clock, observer)

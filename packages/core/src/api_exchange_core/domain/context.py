@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
 from api_exchange_core.domain.intentions import Intentions, PersistedEntity
 from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.names import FunctionName, TenantId
@@ -23,6 +24,7 @@ class ProcessorContext:
         attempt: counts from 1.
         now: when the call began, aware UTC; the same for the whole call.
         intentions: what the call wants recorded.
+        deadline: when the call must have come to its end; what takes longer goes on in another message.
         tenant_config: the values that are set for the tenant; `config_as` reads them.
     """
 
@@ -32,6 +34,7 @@ class ProcessorContext:
     attempt: int
     now: datetime
     intentions: Intentions
+    deadline: Deadline = NO_DEADLINE
     tenant_config: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
 
     def config_as(self, model: type[Model]) -> Model:

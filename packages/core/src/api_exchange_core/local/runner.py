@@ -83,6 +83,7 @@ class Runner:
     bell: Bell = field(default_factory=Bell)
     _stop: threading.Event = field(default_factory=threading.Event)
     _started: threading.Event = field(default_factory=threading.Event)
+    _workers: list[Worker] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
     _chore_threads: list[threading.Thread] = field(default_factory=list)
     _http: HttpServer | None = None
@@ -103,7 +104,8 @@ class Runner:
             self._http = self._server(served)
             self._http.start()
         self._heartbeat = Heartbeat(self.observer)
-        for worker in [self._worker(function.name, self._heartbeat) for function in functions]:
+        self._workers = [self._worker(function.name, self._heartbeat) for function in functions]
+        for worker in self._workers:
             self._in_thread(worker.function.name, worker.run)
         if self.timers:
             self._in_thread("timers", self._timers().run)
@@ -191,9 +193,14 @@ class Runner:
 
     @property
     def waiting(self) -> int:
-        """How many messages wait for a function of the exchange, those in hand included."""
+        """How many messages wait for a function of the exchange, those in hand included.
+
+        Once it is 0 the observer has heard of all that this process has done.
+        """
         depths = self.queues.depths()
-        return sum(depths.get(function.input_queue, 0) for function in self.exchange.functions)
+        waiting = sum(depths.get(function.input_queue, 0) for function in self.exchange.functions)
+        # Asked after the queues: what they hold no more is in hand until it has been told of.
+        return waiting or sum(worker.in_hand for worker in self._workers)
 
     def _server(self, served: Sequence[Function]) -> HttpServer:
         return HttpServer(
@@ -217,6 +224,7 @@ class Runner:
             function=self.exchange.function(name),
             consumer=self.consumer,
             handler=self.handler,
+            clock=self.clock,
             observer=self.observer,
             bell=self.bell,
             limits=self.limits,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from api_exchange_core.application.call import loggable
 from api_exchange_core.application.processor_handler import GIVEN_BACK, ProcessorHandler
+from api_exchange_core.domain.deadline import Deadline
 from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.local.heartbeat import BatchKeeper, Heartbeat
+from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.observer import Observer
 
@@ -40,22 +42,26 @@ class WorkerLimits:
     after_error: timedelta = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Worker:
     """Receives, handles and settles until it is told to stop.
 
     Args:
+        clock: tells when a batch must be done.
         heartbeat: renews what is in hand; shared by the workers of the process.
+        in_hand: how many messages of the round under way are not told of yet, be they committed or not.
     """
 
     function: Function
     consumer: MessageConsumer
     handler: ProcessorHandler
+    clock: Clock
     observer: Observer
     bell: Bell
     limits: WorkerLimits
     heartbeat: Heartbeat
     stopping: Callable[[], bool]
+    in_hand: int = field(default=0, init=False)
 
     def run(self) -> None:
         """Work until `stopping`; what is in hand then is finished, and what is not begun is given back."""
@@ -84,16 +90,24 @@ class Worker:
         deliveries = self.consumer.receive(
             self.function.input_queue, max_messages=self.limits.batch, visibility=self.limits.visibility
         )
+        self.in_hand = len(deliveries)
+        try:
+            return self._work(deliveries)
+        finally:
+            self.in_hand = 0
+
+    def _work(self, deliveries: Sequence[Delivery]) -> int:
         received = len(deliveries)
         if suspect := self._suspect(deliveries):
             self.consumer.settle([Settlement(one, GIVEN_BACK) for one in deliveries if one is not suspect])
             deliveries = [suspect]
         if deliveries:
             patience = Patience(self.limits.patience, self.stopping)
+            deadline = Deadline(self.clock.now() + self.limits.max_run, is_called_off=self.stopping)
             keeper = self._keeper(deliveries)
             with keeper.extending():
                 settlements = self.handler.handle(
-                    self.function, deliveries, stop=patience.is_over, keeper=keeper
+                    self.function, deliveries, stop=patience.is_over, keeper=keeper, deadline=deadline
                 )
             if settlements:
                 self.consumer.settle(settlements)

@@ -11,12 +11,10 @@ from typing_extensions import override
 
 from api_exchange_core.application.call import Call, Incoming
 from api_exchange_core.application.call_runner import Begin, CallRunner
+from api_exchange_core.application.services import Services
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.local.heartbeat import Heartbeat
-from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer
-from api_exchange_core.ports.randomness import Randomness
-from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_testing.simulation.asides import VirtualLoop
 from api_exchange_testing.simulation.interposed import Place
 from api_exchange_testing.simulation.plan import WHEN_PROCESSING, Fault
@@ -32,19 +30,12 @@ class CallsInTurn(CallRunner):
     """Runs processors, each of whose calls is a step; of a batch several are under way at a time, if so declared.
 
     Args:
+        services: of the instance.
         place: whose calls they are.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        observer: Observer,
-        sleeper: Sleeper,
-        randomness: Randomness,
-        *,
-        place: Place,
-    ) -> None:
-        super().__init__(clock, observer, sleeper, randomness)
+    def __init__(self, services: Services, *, place: Place) -> None:
+        super().__init__(services)
         self._place = place
         self._virtual: VirtualLoop | None = None
 

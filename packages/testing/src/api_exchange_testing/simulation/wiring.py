@@ -122,6 +122,7 @@ class _Recipes:
     It says what is made of what; filling its slots anew would take longer than a whole simulation does.
     """
 
+    services: Recipe
     handler: Recipe
     do_chore: Recipe
     chores: Recipe
@@ -131,10 +132,10 @@ class _Recipes:
 
 def for_instance(world: World, ports: Ports, place: Place, seed: int) -> Wired:
     """The use cases of an instance over *ports*."""
-    randomness = SeededRandomness(seed)
-    calls = CallsInTurn(ports.clock, world.observer, ports.sleeper, randomness, place=place)
-    slots = {**_slots(world, ports, randomness), "calls": calls}
     recipes, made = _recipes(), Made()
+    slots = _slots(world, ports, SeededRandomness(seed))
+    calls = CallsInTurn(recipes.services(slots, made), place=place)
+    slots["calls"] = calls
     return Wired(
         handler=recipes.handler(slots, made),
         calls=calls,
