@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import math
@@ -21,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from examples.orders.vendor.faults import Dropped, Fault, Faults
 from examples.orders.vendor.oauth import Credentials, TokenIssuer, TokenRefusedError, signed_in_tenant
 from examples.orders.vendor.order_book import ORDER_CHANGE, OrderBook
 
@@ -32,11 +34,16 @@ class ShopEndpoints:
     """The endpoints over the accounts; no account reaches the orders of another."""
 
     def __init__(
-        self, books: Mapping[str, OrderBook], accounts: Mapping[str, Credentials], tokens: TokenIssuer
+        self,
+        books: Mapping[str, OrderBook],
+        accounts: Mapping[str, Credentials],
+        tokens: TokenIssuer,
+        faults: Faults,
     ) -> None:
         self._books = books
         self._accounts = accounts
         self._tokens = tokens
+        self._faults = faults
 
     async def issue_token(self, request: Request) -> Response:
         """``POST /oauth/token``."""
@@ -58,13 +65,18 @@ class ShopEndpoints:
 
     async def list_orders(self, request: Request) -> Response:
         """``GET /v1/orders``: a page, oldest row first, and the cursor of the next one."""
+        fault = self._faults.take()
+        await self._go_wrong(fault, request)
         book = self._book_of(request)
+        asked = request.query_params.get("cursor")
         orders, more = book.page(
-            after=_decoded_cursor(request.query_params.get("cursor")),
-            limit=_checked_limit(request.query_params.get("limit")),
+            after=_decoded_cursor(asked), limit=_checked_limit(request.query_params.get("limit"))
         )
         next_cursor = _encoded_cursor(orders[-1]["id"]) if more else None
-        return _json({"orders": orders, "next_cursor": next_cursor, "total": len(book)})
+        if fault is Fault.LOOP and asked is not None:
+            next_cursor = asked
+        page = {"orders": orders, "next_cursor": next_cursor, "total": len(book)}
+        return _json(page, kind=Dropped if fault is Fault.DROP else Response)
 
     async def change_order(self, request: Request) -> Response:
         """``PATCH /v1/orders/{id}``: the order after the change."""
@@ -79,7 +91,22 @@ class ShopEndpoints:
             raise HTTPException(404, "This account has no such order.")
         return _json(order)
 
+    async def _go_wrong(self, fault: Fault | None, request: Request) -> None:
+        match fault:
+            case Fault.THROTTLE:
+                seconds = math.ceil(self._faults.retry_after.total_seconds())
+                raise HTTPException(429, "Too many requests.", headers={"Retry-After": str(seconds)})
+            case Fault.FAIL:
+                raise HTTPException(500, "Something went wrong at the shop.")
+            case Fault.SLOW:
+                await asyncio.sleep(self._faults.slow.total_seconds())
+            case Fault.REVOKE:
+                self._tokens.revoke(self._tenant_of(request))
+
     def _book_of(self, request: Request) -> OrderBook:
+        return self._books[self._tenant_of(request)]
+
+    def _tenant_of(self, request: Request) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized('Bearer realm="shop"', "Send an access token as bearer token.")
@@ -88,7 +115,7 @@ class ShopEndpoints:
             raise _unauthorized(
                 'Bearer realm="shop", error="invalid_token"', "The access token is unknown or expired."
             )
-        return self._books[tenant]
+        return tenant
 
 
 class RequestCounter:
@@ -117,8 +144,14 @@ def create_app(endpoints: ShopEndpoints, counts: Counter[str]) -> Starlette:
     )
 
 
-def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(content), status, headers, media_type="application/json")
+def _json(
+    content: object,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    *,
+    kind: type[Response] = Response,
+) -> Response:
+    return kind(orjson.dumps(content), status, headers, media_type="application/json")
 
 
 def _unauthorized(challenge: str, detail: str) -> HTTPException:

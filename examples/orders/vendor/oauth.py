@@ -55,6 +55,10 @@ class TokenIssuer:
         self._issued[token] = (tenant, self._clock() + self.lifetime.total_seconds())
         return token
 
+    def revoke(self, tenant: str) -> None:
+        """Take back all tokens of *tenant*."""
+        self._issued = {token: issued for token, issued in self._issued.items() if issued[0] != tenant}
+
     def tenant_of(self, token: str) -> str | None:
         """Whose token it is; None if it is unknown or expired."""
         tenant, expires_at = self._issued.get(token, (None, 0.0))

@@ -15,6 +15,7 @@ from typing import Self
 import uvicorn
 
 from examples.orders.vendor.app import ShopEndpoints, create_app
+from examples.orders.vendor.faults import Faults
 from examples.orders.vendor.oauth import Credentials, TokenIssuer
 from examples.orders.vendor.order_book import order_books
 
@@ -30,6 +31,9 @@ class VendorApi:
         port: 0 for any free one.
         token_lifetime: how long an access token is good for.
         clock: seconds that only grow; decides when tokens expire.
+
+    Attributes:
+        faults: what goes wrong with the requests to come; nothing unless it is planned.
     """
 
     def __init__(
@@ -43,8 +47,9 @@ class VendorApi:
         self._port = port
         self._accounts = {tenant: _new_credentials(tenant) for tenant in books}
         self._requests: Counter[str] = Counter()
+        self.faults = Faults()
         tokens = TokenIssuer(lifetime=token_lifetime, clock=clock)
-        app = create_app(ShopEndpoints(books, self._accounts, tokens), self._requests)
+        app = create_app(ShopEndpoints(books, self._accounts, tokens, self.faults), self._requests)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -52,7 +57,7 @@ class VendorApi:
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                log_level="warning",
+                log_level="critical",  # a dropped connection is an error of the server, and here it is meant
                 timeout_graceful_shutdown=2,
             )
         )
