@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import Engine
 
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.files.payload_store import FilePayloadStore
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
@@ -37,11 +38,13 @@ from api_exchange_core.adapters.telemetry.metrics import Metrics
 from api_exchange_core.adapters.telemetry.observer import StructlogObserver
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.telemetry.tracing import Tracing
+from api_exchange_core.domain.claim_check import PayloadClaim
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.payload_store import PayloadStore
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
@@ -64,6 +67,7 @@ from api_exchange_testing.conformance import (
     ObserverSuite,
     OutboxSuite,
     PassingTime,
+    PayloadStoreSuite,
     QueueInspectorSuite,
     QueuesHereSuite,
     QueueTraits,
@@ -81,6 +85,7 @@ from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsCon
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
+from api_exchange_testing.conformance.payload_store import Damage
 from api_exchange_testing.conformance.tenant_directory import Connect
 
 GRACE = timedelta(seconds=5)
@@ -217,6 +222,19 @@ class TestLocalFileSink(FileSinkSuite):
             return file.read_bytes() if file.exists() else b""
 
         return read
+
+
+class TestFilePayloadStore(PayloadStoreSuite):
+    @pytest.fixture
+    def payloads(self, tmp_path: Path) -> PayloadStore:
+        return FilePayloadStore(tmp_path / "contents")
+
+    @pytest.fixture
+    def damage(self, tmp_path: Path) -> Damage:
+        def damage(tenant_id: TenantId, claim: PayloadClaim) -> None:
+            (tmp_path / "contents" / tenant_id / claim.digest).write_bytes(b"something else")
+
+        return damage
 
 
 class TestOrjsonCanonicalEncoder(CanonicalEncoderSuite):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from api_exchange_testing.memory.leases import InMemoryLeases
     from api_exchange_testing.memory.message_reports import InMemoryMessageReports
     from api_exchange_testing.memory.observer import Event, RecordingObserver
+    from api_exchange_testing.memory.payload_store import InMemoryPayloadStore
     from api_exchange_testing.memory.profile import PORTABLE, SERVICE_BUS, SQS, STORAGE_QUEUE, Profile
     from api_exchange_testing.memory.queue import InMemoryQueue, QueuedMessage
     from api_exchange_testing.memory.randomness import SeededRandomness
@@ -53,6 +54,7 @@ __all__ = [
     "InMemoryFileSink",
     "InMemoryLeases",
     "InMemoryMessageReports",
+    "InMemoryPayloadStore",
     "InMemoryQueue",
     "InMemoryRetentionStore",
     "InMemoryStatisticsSource",
@@ -84,6 +86,7 @@ _HOMES = {
     "memory.eraser": ("InMemoryEraser",),
     "memory.error_groups": ("InMemoryErrorGroups",),
     "memory.file_sink": ("InMemoryFileSink",),
+    "memory.payload_store": ("InMemoryPayloadStore",),
     "memory.leases": ("InMemoryLeases",),
     "memory.message_reports": ("InMemoryMessageReports",),
     "memory.observer": ("Event", "RecordingObserver"),

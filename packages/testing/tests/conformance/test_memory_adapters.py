@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.domain.canonical_json import canonical_bytes
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.domain.output import MAX_DELAY
@@ -50,6 +53,7 @@ from api_exchange_testing.conformance import (
     ObserverSuite,
     OutboxSuite,
     PassingTime,
+    PayloadStoreSuite,
     QueueInspectorSuite,
     QueuesHereSuite,
     QueueTraits,
@@ -67,8 +71,10 @@ from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsCon
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
+from api_exchange_testing.conformance.payload_store import Damage
 from api_exchange_testing.conformance.tenant_directory import Connect
 from api_exchange_testing.memory.outbox import DUE_AFTER
+from api_exchange_testing.memory.payload_store import InMemoryPayloadStore
 from api_exchange_testing.memory.profile import PORTABLE, SERVICE_BUS, SQS, STORAGE_QUEUE, Profile
 
 
@@ -110,6 +116,31 @@ class TestInMemoryQueueAsOnAPlatform(MessageConsumerSuite, QueueInspectorSuite):
     @pytest.fixture
     def transport(self, clock: PassingTime, profile: Profile) -> Transport:
         return transport_of(InMemoryQueue(clock, profile=profile))
+
+
+class TestQueueWithClaimCheck(MessagePublisherSuite, MessageConsumerSuite):
+    """A small queue and a store for contents are a queue for messages of any size."""
+
+    @pytest.fixture
+    def transport(self, clock: PassingTime) -> Transport:
+        queue = InMemoryQueue(clock, profile=STORAGE_QUEUE)
+        claims = ClaimCheck(InMemoryPayloadStore(), limit=48 * 1024)
+        return replace(
+            transport_of(queue),
+            publisher=ClaimCheckPublisher(queue, claims),
+            consumer=ClaimCheckConsumer(queue, claims),
+            inspector=None,
+        )
+
+
+class TestInMemoryPayloadStore(PayloadStoreSuite):
+    @pytest.fixture
+    def payloads(self) -> InMemoryPayloadStore:
+        return InMemoryPayloadStore()
+
+    @pytest.fixture
+    def damage(self, payloads: InMemoryPayloadStore) -> Damage:
+        return payloads.damage
 
 
 class TestInMemoryDeadLetters(DeadLettersSuite):

@@ -14,6 +14,7 @@ and digits, at most 20 of them; texts and integers):
 ``metadata``            JSON object of texts, as text
 ``replays``             how often it was put back from the dead letters; absent if never
 ``failure``             in dead letters: JSON object, as text
+``dataref``             in place of ``data``: the content is kept apart (see `domain.claim_check`)
 ``traceparent``         the span that it was made in, and ``tracestate`` (CloudEvents "Distributed Tracing" extension)
 ======================= ========================================================================
 
@@ -170,6 +171,11 @@ def _message(event: dict[str, JsonValue]) -> Message:
     if "data_base64" in event:
         raise InvalidMessageError(
             "unreadable: its data are bytes (`data_base64`); a message's are JSON (`data`)"
+        )
+    if "dataref" in event:
+        raise InvalidMessageError(
+            "its content is kept apart (`dataref`), and could not be had: it was too old for the payload store, or "
+            "this function reads its queue without one"
         )
     return Message(
         id=MessageId(_text(event, "id")),

@@ -25,6 +25,7 @@ from api_exchange_testing.conformance.message_publisher import MessagePublisherS
 from api_exchange_testing.conformance.message_reports import MessageReportsSuite  # noqa: E402
 from api_exchange_testing.conformance.observer import ObserverSuite  # noqa: E402
 from api_exchange_testing.conformance.outbox import OutboxSuite  # noqa: E402
+from api_exchange_testing.conformance.payload_store import PayloadStoreSuite  # noqa: E402
 from api_exchange_testing.conformance.queue_inspector import QueueInspectorSuite  # noqa: E402
 from api_exchange_testing.conformance.queues_here import QueuesHereSuite  # noqa: E402
 from api_exchange_testing.conformance.randomness import RandomnessSuite  # noqa: E402
@@ -58,6 +59,7 @@ __all__ = [
     "ObserverSuite",
     "OutboxSuite",
     "PassingTime",
+    "PayloadStoreSuite",
     "QueueInspectorSuite",
     "QueueTraits",
     "QueuesHereSuite",

@@ -1,0 +1,118 @@
+"""A publisher and a consumer that part large messages from their content, around those of a transport."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from typing_extensions import override
+
+from api_exchange_core.domain.claim_check import check_in, claim_in, redeem, tenant_in
+from api_exchange_core.domain.delivery import DeadLetter, Delivery, Settlement
+from api_exchange_core.domain.errors import InvalidMessageError, PermanentError
+from api_exchange_core.domain.names import QueueName, TenantId, tenant_id
+from api_exchange_core.ports.message_consumer import MessageConsumer
+from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
+from api_exchange_core.ports.payload_store import PayloadStore
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCheck:
+    """Contents of messages on their way into a store and out of it.
+
+    Args:
+        store: keeps the contents.
+        limit: bytes of the largest body that travels whole.
+    """
+
+    store: PayloadStore
+    limit: int
+
+    def checked_in(self, body: bytes, tenant_id: TenantId) -> bytes:
+        """*body* as it travels: as it is, or with a claim in place of its content, which is kept by then.
+
+        Raises:
+            TransientError: the store could not be reached.
+        """
+        if len(body) <= self.limit:
+            return body
+        try:
+            envelope, content = check_in(body)
+        except InvalidMessageError:
+            return body  # the transport says that it is too large
+        self.store.put(tenant_id, content)
+        return envelope
+
+    def redeemed(self, delivery: Delivery) -> Delivery:
+        """*delivery* with the whole message.
+
+        One whose content cannot be had for good is left as it is: who decodes it finds the claim, and dead-letters it.
+
+        Raises:
+            TransientError: the store could not be reached.
+        """
+        try:
+            claim = claim_in(delivery.body)
+            if claim is None:
+                return delivery
+            content = self.store.get(tenant_id(tenant_in(delivery.body) or ""), claim)
+            return delivery if content is None else replace(delivery, body=redeem(delivery.body, content))
+        except PermanentError:
+            return delivery
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCheckPublisher(MessagePublisher):
+    """Sends what is too large for its transport with a claim.
+
+    Args:
+        publisher: of the transport.
+        claims: part and keep.
+    """
+
+    publisher: MessagePublisher
+    claims: ClaimCheck
+
+    @override
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        self.publisher.publish(
+            [replace(one, body=self.claims.checked_in(one.body, one.tenant_id)) for one in messages]
+        )
+
+
+class ClaimCheckConsumer(MessageConsumer):
+    """Hands out whole messages, and dead-letters them with a claim where they need one.
+
+    Args:
+        consumer: of the transport.
+        claims: part and join.
+    """
+
+    def __init__(self, consumer: MessageConsumer, claims: ClaimCheck) -> None:
+        self._consumer = consumer
+        self._claims = claims
+
+    @override
+    def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
+        deliveries = self._consumer.receive(queue, max_messages=max_messages, visibility=visibility)
+        return [self._claims.redeemed(one) for one in deliveries]
+
+    @override
+    def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+        return self._consumer.extend(deliveries, visibility=visibility)
+
+    @override
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        self._consumer.settle([self._settled(one) for one in settlements])
+
+    def _settled(self, settlement: Settlement) -> Settlement:
+        """A dead letter has its failure on top of what came in, and may have outgrown the transport by it."""
+        disposition = settlement.disposition
+        if not isinstance(disposition, DeadLetter) or len(disposition.letter) <= self._claims.limit:
+            return settlement
+        tenant = tenant_in(disposition.letter)
+        if tenant is None:  # of bytes that were no message: they stay whole
+            return settlement
+        letter = self._claims.checked_in(disposition.letter, TenantId(tenant))
+        return replace(settlement, disposition=replace(disposition, letter=letter))
