@@ -26,17 +26,21 @@ from api_exchange_core.domain.output import (
     OutputHandler,
     QueueOutputHandler,
 )
+from api_exchange_core.domain.page import Page, PageRequest
 from api_exchange_core.domain.processor import ProcessorInterface
 from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.domain.retention import Retention
 from api_exchange_core.domain.retry import RetryPolicy
 from api_exchange_core.domain.rules import FAIL, Routing, Rule, all_of, any_of, field, not_
 from api_exchange_core.domain.schedule import Schedule
+from api_exchange_core.domain.source import CheckpointHandle, Source
 from api_exchange_core.domain.tenant import current_tenant, tenant_context
 from api_exchange_core.domain.trigger import TenantFromApiKey
+from api_exchange_core.domain.watermark import Watermark
 
 __all__ = [
     "FAIL",
+    "CheckpointHandle",
     "DeclarationError",
     "DeferError",
     "EntityReference",
@@ -51,6 +55,8 @@ __all__ = [
     "NoOutputHandler",
     "OnLost",
     "OutputHandler",
+    "Page",
+    "PageRequest",
     "PermanentError",
     "PersistOutcome",
     "PersistedEntity",
@@ -64,8 +70,10 @@ __all__ = [
     "Routing",
     "Rule",
     "Schedule",
+    "Source",
     "TenantFromApiKey",
     "TransientError",
+    "Watermark",
     "all_of",
     "any_of",
     "current_tenant",
