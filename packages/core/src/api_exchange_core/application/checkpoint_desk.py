@@ -62,6 +62,9 @@ class MessageDesk(CheckpointDesk):
             stored = Checkpoint(source=key) if found is None else found
             if not stored.may_claim(self.message.id, self.assignment, now=now):
                 return None
+            # Looked up after the checkpoint was read: what is completed only now has written another version of it.
+            if unit.journal.completed(self.function.name, [self.message.id]):
+                return None  # we are late, and another call of the same message was first
             claimed = stored.claimed(
                 self.message.id,
                 queue=self.function.input_queue,

@@ -253,7 +253,7 @@ class _Extraction(Generic[Item]):
             self.source.intentions.tenant_id,
             self.checkpoint.source,
             self.run.id,
-            str(pages),
+            str(self.claimed.version + 1),
         )
         self.checkpoint = replace(
             self.claimed,
