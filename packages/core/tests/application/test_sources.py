@@ -486,3 +486,24 @@ def test_a_checkpoint_kept_by_hand_is_saved_with_what_the_call_persists() -> Non
     harness.run()
     assert numbers(harness) == [0, 1, 2]
     assert (stored(harness, "stock").cursor, stored(harness, "stock").version) == (3, 3)
+
+
+def test_a_call_that_comes_to_its_source_after_its_message_is_done_begins_no_run() -> None:
+    """It stood still before it asked; meanwhile the message came again, and the run came to its end."""
+    api = Api(orders=3)
+    stood_still = [False]
+
+    class StandsStill(FetchOrders):
+        def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+            if not stood_still[0]:
+                stood_still[0] = True
+                harness.clock.advance(timedelta(minutes=6))
+                harness.run()
+            return super().process(message, context)
+
+    harness = harness_of(StandsStill(api))
+    tick(harness)
+    harness.run()
+    assert api.asked == [None, 2]
+    assert numbers(harness) == [0, 1, 2]
+    assert not stored(harness).is_running

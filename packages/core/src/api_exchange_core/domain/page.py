@@ -39,7 +39,8 @@ class PageRequest:
         return self.window.until
 
 
-@dataclass(frozen=True, slots=True)
+# No slots: with them `Page[...](...)` fails on Python 3.11, which sets __orig_class__ on what is frozen.
+@dataclass(frozen=True)
 class Page(Generic[Item]):
     """A page of records.
 

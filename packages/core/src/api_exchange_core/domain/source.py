@@ -148,7 +148,7 @@ class Source:
         return _Extraction(self, watermark, claimed, claimed, claimed.run)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pages(Generic[Item]):
     """What `Source.pages` answers; the store and the API are asked while it is iterated."""
 

@@ -27,7 +27,7 @@ Digest = Callable[[object], str]
 """Hashes the content of a record."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Taken(Generic[Item]):
     """What a page came to.
 
@@ -42,7 +42,8 @@ class Taken(Generic[Item]):
     seen: Mapping[str, Sighting]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# No slots: with them `Watermark[...](...)` fails on Python 3.11, which sets __orig_class__ on what is frozen.
+@dataclass(frozen=True, kw_only=True)
 class Watermark(Generic[Item]):
     """Each run asks for what changed since the newest change of the last run, less the lag.
 
