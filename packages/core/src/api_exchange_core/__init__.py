@@ -34,6 +34,7 @@ from api_exchange_core.domain.retry import RetryPolicy
 from api_exchange_core.domain.rules import FAIL, Routing, Rule, all_of, any_of, field, not_
 from api_exchange_core.domain.schedule import Schedule
 from api_exchange_core.domain.source import CheckpointHandle, Source
+from api_exchange_core.domain.source_name import Window
 from api_exchange_core.domain.tenant import current_tenant, tenant_context
 from api_exchange_core.domain.trigger import TenantFromApiKey
 from api_exchange_core.domain.watermark import Watermark
@@ -74,6 +75,7 @@ __all__ = [
     "TenantFromApiKey",
     "TransientError",
     "Watermark",
+    "Window",
     "all_of",
     "any_of",
     "current_tenant",
