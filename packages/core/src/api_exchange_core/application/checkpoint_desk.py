@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing_extensions import override
 
 from api_exchange_core.domain.checkpoint import Assignment, Checkpoint
+from api_exchange_core.domain.checkpoint_desk import CheckpointDesk
 from api_exchange_core.domain.errors import LostRaceError
 from api_exchange_core.domain.exchange import Function
 from api_exchange_core.domain.message import Message
-from api_exchange_core.domain.source import CheckpointDesk
 from api_exchange_core.domain.source_name import Window
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory

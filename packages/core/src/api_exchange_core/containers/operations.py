@@ -5,12 +5,13 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from api_exchange_core.application.administer_tenants import AddTenants
+from api_exchange_core.application.backfill import OrderBackfill
 from api_exchange_core.application.dead_letter_job import CarryOutDeadLetterJob
 from api_exchange_core.application.entity_history import EntityHistory
 from api_exchange_core.application.erase import EraseEntity, EraseTenant
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
 from api_exchange_core.application.held_messages import HeldMessages
-from api_exchange_core.application.sources import OrderBackfill, ReportSources, ResetSource
+from api_exchange_core.application.sources import ReportSources, ResetSource
 from api_exchange_core.application.status_report import StatusReport
 from api_exchange_core.application.trace_request import TraceRequest
 from api_exchange_core.ports.backlog import Backlog

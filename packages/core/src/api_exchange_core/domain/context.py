@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from api_exchange_core.domain.checkpoint_desk import CheckpointDesk, CheckpointHandle
 from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
 from api_exchange_core.domain.errors import DeclarationError
 from api_exchange_core.domain.intentions import Intentions, PersistedEntity
 from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.names import FunctionName, TenantId
-from api_exchange_core.domain.source import CheckpointDesk, CheckpointHandle, Source
+from api_exchange_core.domain.source import Source
 from api_exchange_core.domain.source_name import source_name
 from api_exchange_core.domain.tenant_config import Model, config_of
 
