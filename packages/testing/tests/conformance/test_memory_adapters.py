@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from api_exchange_core.domain.canonical_json import canonical_bytes
@@ -11,6 +13,7 @@ from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing import (
     InMemoryBacklog,
+    InMemoryCredentialStore,
     InMemoryDeadLetterJobs,
     InMemoryDeadLetters,
     InMemoryEntityReports,
@@ -21,6 +24,8 @@ from api_exchange_testing import (
     InMemoryMessageReports,
     InMemoryQueue,
     InMemoryRetentionStore,
+    InMemorySealer,
+    InMemorySecretSource,
     InMemoryStatisticsSource,
     InMemoryStore,
     InMemoryTenantDirectory,
@@ -34,6 +39,7 @@ from api_exchange_testing.conformance import (
     BacklogSuite,
     CanonicalEncoderSuite,
     ClockSuite,
+    CredentialStoreSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
     EntityReportsSuite,
@@ -56,6 +62,9 @@ from api_exchange_testing.conformance import (
     RandomnessSuite,
     Reports,
     RetentionStoreSuite,
+    SealerSuite,
+    Sealing,
+    SecretSourceSuite,
     SleeperSuite,
     StatisticsSourceSuite,
     Storage,
@@ -63,10 +72,12 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.credential_store import ConnectCredentials
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
+from api_exchange_testing.conformance.secret_source import Keep
 from api_exchange_testing.conformance.tenant_directory import Connect
 from api_exchange_testing.memory.outbox import DUE_AFTER
 from api_exchange_testing.memory.profile import PORTABLE, SERVICE_BUS, SQS, STORAGE_QUEUE, Profile
@@ -205,6 +216,30 @@ class TestInMemoryRetentionStore(RetentionStoreSuite):
     @pytest.fixture
     def retention(self, store: InMemoryStore) -> RetentionStore:
         return InMemoryRetentionStore(store)
+
+
+class TestInMemoryCredentialStore(CredentialStoreSuite):
+    @pytest.fixture
+    def connect_credentials(self) -> ConnectCredentials:
+        store = InMemoryStore()
+        return lambda: InMemoryCredentialStore(store)
+
+
+class TestInMemorySealer(SealerSuite):
+    @pytest.fixture
+    def sealing(self) -> Sealing:
+        sealer = InMemorySealer()
+        return Sealing(connect=lambda: sealer, use=sealer.use, memory=timedelta(0))
+
+
+class TestInMemorySecretSource(SecretSourceSuite):
+    @pytest.fixture
+    def source(self) -> InMemorySecretSource:
+        return InMemorySecretSource()
+
+    @pytest.fixture
+    def keep(self, source: InMemorySecretSource) -> Keep:
+        return source.keep
 
 
 class TestInMemoryFileSink(FileSinkSuite):
