@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from typing import NewType, Protocol
 
 SealedText = NewType("SealedText", str)
-"""A secret that is encrypted and says with which key; ASCII, and fit for any column."""
+"""A secret that is encrypted and says with which key: ``<form>.<key id>.<the rest>``, in ASCII, fit for any column."""
+
+
+def key_id_of(sealed: SealedText) -> str | None:
+    """Id of the key that *sealed* says it was sealed with; None if it is no sealed text."""
+    parts = sealed.split(".", 2)
+    return parts[1] if len(parts) == 3 else None  # form, key, rest
 
 
 class Sealer(Protocol):
@@ -31,6 +37,7 @@ class Sealer(Protocol):
         """What was sealed for the same thing, with the current key or an older one that is still known.
 
         Raises:
+            DeclarationError: there is no key at all.
             PermanentError: the text was changed, or sealed for something else, or with a key that is not known any
                 more; the error names the key, and no part of the secret.
             TransientError: the keys are out of reach.
@@ -41,5 +48,7 @@ class Sealer(Protocol):
         """Whether *sealed* was sealed with the current key; what was not is to be sealed anew.
 
         Raises:
+            DeclarationError: there is no key.
+            PermanentError: it is no sealed text.
             TransientError: the keys are out of reach.
         """

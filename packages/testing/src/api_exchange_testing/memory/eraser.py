@@ -21,7 +21,16 @@ from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 
-_PARTS: Final = ("queue", "outbox", "errors", "journal", "entity_versions", "entities", "checkpoints")
+_PARTS: Final = (
+    "queue",
+    "outbox",
+    "errors",
+    "journal",
+    "entity_versions",
+    "entities",
+    "checkpoints",
+    "credentials",
+)
 
 
 Drop = Callable[[], object]
@@ -102,6 +111,8 @@ class InMemoryEraser(Eraser):
                 return self._journal(subject)
             case "checkpoints":
                 return self._checkpoints(subject)
+            case "credentials":
+                return self._credentials(subject)
             case _:
                 return self._entities(subject, part)
 
@@ -143,6 +154,10 @@ class InMemoryEraser(Eraser):
             for key, entry in journal.items()
             if subject.entity_id in (None, entry.entity_id)
         ]
+
+    def _credentials(self, subject: Subject) -> list[Drop]:
+        rows = self._store.of(subject.tenant_id).credentials
+        return [partial(rows.pop, system) for system in rows] if subject.entity_id is None else []
 
     def _entities(self, subject: Subject, part: str) -> list[Drop]:
         rows = self._store.of(subject.tenant_id).entities

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
+from api_exchange_core.domain.credentials import SystemName
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.checkpoints import Checkpoints
+from api_exchange_core.ports.credential_store import SealedCredentials
 from api_exchange_core.ports.entity_store import EntityStore
 from api_exchange_core.ports.error_log import ErrorLog
 from api_exchange_core.ports.journal import Journal
@@ -35,6 +37,7 @@ class _TenantRows:
     errors: ErrorRows = field(default_factory=list)
     groups: GroupRows = field(default_factory=dict)
     checkpoints: CheckpointRows = field(default_factory=dict)
+    credentials: dict[SystemName, SealedCredentials] = field(default_factory=dict)
 
 
 class InMemoryStore:
