@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from typing_extensions import override
 
@@ -75,7 +75,10 @@ class InMemoryStore:
 
 
 class InMemoryUnitOfWork(UnitOfWork):
-    """One transaction: what it reads is committed or its own, and what it writes is staged until `commit`."""
+    """One transaction: what it reads is committed or its own, and what it writes is staged until `commit`.
+
+    It is the context of its own block.
+    """
 
     def __init__(self, store: InMemoryStore, tenant_id: TenantId) -> None:
         rows = store.of(tenant_id)
@@ -86,6 +89,12 @@ class InMemoryUnitOfWork(UnitOfWork):
         self._outbox = InMemoryOutbox(store.outbox, store.changed, queues_here=store.queue is not None)
         self._acknowledged: list[Delivery] = []
         self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     @property
     @override
@@ -148,10 +157,5 @@ class InMemoryUnitOfWorkFactory(UnitOfWorkFactory):
         self._store = store
 
     @override
-    @contextmanager
-    def begin(self, tenant_id: TenantId) -> Iterator[InMemoryUnitOfWork]:
-        unit = InMemoryUnitOfWork(self._store, tenant_id)
-        try:
-            yield unit
-        finally:
-            unit.end()
+    def begin(self, tenant_id: TenantId) -> InMemoryUnitOfWork:
+        return InMemoryUnitOfWork(self._store, tenant_id)
