@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -157,5 +158,5 @@ class InMemoryUnitOfWorkFactory(UnitOfWorkFactory):
         self._store = store
 
     @override
-    def begin(self, tenant_id: TenantId) -> InMemoryUnitOfWork:
+    def begin(self, tenant_id: TenantId) -> AbstractContextManager[InMemoryUnitOfWork]:
         return InMemoryUnitOfWork(self._store, tenant_id)
