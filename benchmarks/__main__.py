@@ -6,6 +6,7 @@ import os
 import platform
 
 from benchmarks import canonical_json, end_to_end, fair_queue, handler, imports, sql_flush, sql_scopes
+from benchmarks.simulation import speed as simulated_schedules
 
 
 def main() -> None:
@@ -13,7 +14,16 @@ def main() -> None:
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}. Medians."
     )
-    for benchmark in (imports, canonical_json, handler, sql_flush, sql_scopes, fair_queue, end_to_end):
+    for benchmark in (
+        imports,
+        canonical_json,
+        handler,
+        simulated_schedules,
+        sql_flush,
+        sql_scopes,
+        fair_queue,
+        end_to_end,
+    ):
         benchmark.main()
 
 

@@ -3,71 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
-from statistics import median
 
-from dependency_injector import providers
-
-from api_exchange_core import Exchange
-from api_exchange_testing import Simulation
-from benchmarks.measuring import Row, show
+from benchmarks.simulation import speed
 from benchmarks.simulation.planted import PLANTS, hunt
-from benchmarks.simulation.workshop import two_ticks, workshop
-from examples.orders.container import OrdersContainer
-from examples.orders.exchange import declare
-from examples.orders.models import JsonObject
-
-ORDERS: Sequence[JsonObject] = [
-    {"id": f"o-{n}", "customer": "7", "placed_on": "1998-07-01", "cds": n, "total": "9.99", "currency": "USD"}
-    for n in (1, 2, 6)
-]
-
-
-class Shelf:
-    """Stands in for the shop's API."""
-
-    def get_data(self) -> Sequence[JsonObject]:
-        return ORDERS
-
-
-def orders() -> Exchange:
-    """The orders example over a shop in memory."""
-    parts = OrdersContainer(shop_url="", accounts={})
-    parts.shop.override(providers.Object(Shelf()))
-    return declare(parts)
-
-
-def one_tick(simulation: Simulation) -> None:
-    """One tick: three orders of two tenants."""
-    simulation.tick("fetch-orders")
-
-
-def speed(
-    exchange: Exchange, scenario: Callable[[Simulation], object], *, schedules: int, instances: int
-) -> tuple[float, float]:
-    """The median seconds of CPU of a schedule, and how many steps one has on average."""
-    seconds, steps = [], 0
-    for seed in range(-10, schedules):
-        began = time.process_time()
-        simulation = Simulation(exchange, seed=abs(seed), instances=instances)
-        scenario(simulation)
-        simulation.run()
-        if seed >= 0:  # those before are for warming up
-            seconds.append(time.process_time() - began)
-            steps += len(simulation.story)
-    return median(seconds), steps / schedules
-
-
-def measure(*, schedules: int) -> list[Row]:
-    """Schedules and steps a second of CPU on one core."""
-    rows = []
-    for name, exchange, scenario in (("orders", orders(), one_tick), ("workshop", workshop(), two_ticks)):
-        for instances in (1, 3):
-            each, steps = speed(exchange, scenario, schedules=schedules, instances=instances)
-            title = f"{name}, {instances} instances, {steps:.0f} steps"
-            rows += [Row(title, 1 / each, "schedules/s"), Row("", steps / each, "steps/s")]
-    return rows
 
 
 def table(*, schedules: int) -> str:
@@ -82,9 +20,9 @@ def table(*, schedules: int) -> str:
 def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__)
-    parser.add_argument("--schedules", type=int, default=100, help="of each measurement and bug")
+    parser.add_argument("--schedules", type=int, default=speed.SCHEDULES, help="of each measurement and bug")
     schedules = parser.parse_args().schedules
-    show("Simulated schedules, medians of CPU time on one core", measure(schedules=schedules))
+    speed.main(schedules)
     print(f"\nPlanted bugs, three instances\n\n{table(schedules=schedules)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from dependency_injector import providers
@@ -36,7 +36,6 @@ from api_exchange_core.adapters.telemetry.metrics import Metrics
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.telemetry.tracing import Tracing
 from api_exchange_core.application.tenant_gate import GATE_MEMORY
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.envelope import decode, encode
 from api_exchange_core.domain.errors import ClaimLostError, TransientError
 from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
@@ -44,16 +43,7 @@ from api_exchange_core.domain.tenant import Tenant
 from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Observer
-from api_exchange_testing import (
-    InMemoryFileSink,
-    InMemoryQueue,
-    InMemoryStore,
-    InMemoryTenantDirectory,
-    InMemoryUnitOfWorkFactory,
-    SeededRandomness,
-    VirtualClock,
-    VirtualSleeper,
-)
+from api_exchange_testing import InMemoryTenantDirectory, InMemoryUnitOfWorkFactory, in_memory_container
 
 CUSTOMER = TenantId("customer-a")
 INBOX, OUTBOX = QueueName("inbox"), QueueName("outbox")
@@ -103,23 +93,9 @@ class Bench:
             "keep", INBOX, processor, concurrency=concurrency, retry=RetryPolicy() if retry is None else retry
         )
         self.timer = exchange.timer("tick", Schedule.every(minutes=5), processor)
-        self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        self.queue = InMemoryQueue(self.clock)
-        tenants = InMemoryTenantDirectory()
-        tenants.add(exchange.tenants, now=self.clock.now())
-        self.store = InMemoryStore(queue=self.queue)
-        self.use_cases = UseCases(
-            exchange=providers.Object(exchange),
-            clock=providers.Object(self.clock),
-            randomness=providers.Object(SeededRandomness(0)),
-            observer=providers.Object(observer),
-            units=providers.Object(InMemoryUnitOfWorkFactory(self.store)),
-            tenants=providers.Object(tenants),
-            publisher=providers.Object(self.queue),
-            files=providers.Object(InMemoryFileSink()),
-            outbox=providers.Object(self.store.relay_source),
-            sleeper=providers.Object(VirtualSleeper(self.clock)),
-        )
+        container = in_memory_container(exchange, observer=observer, one_store=True)
+        self.clock, self.queue, self.store = container.clock(), container.queue(), container.store()
+        self.use_cases = container.use_cases()
 
     def put(self, *ids: str, trace: TraceContext | None = MADE_IN, tenant: str = CUSTOMER) -> None:
         for id_ in ids:

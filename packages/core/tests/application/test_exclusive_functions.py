@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dependency_injector import providers
 from typing_extensions import override
 
 from api_exchange_core import (
@@ -36,7 +35,6 @@ from api_exchange_core.application.claims import Unkept
 from api_exchange_core.application.dead_letter_job import CarryOutDeadLetterJob
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
 from api_exchange_core.application.held_messages import HeldMessages
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.dead_letter import LetterFilter
 from api_exchange_core.domain.dead_letter_job import JobAction, JobOrder
 from api_exchange_core.domain.delivery import Defer, Settlement
@@ -50,15 +48,14 @@ from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from api_exchange_testing import (
     InMemoryDeadLetterJobs,
     InMemoryDeadLetters,
-    InMemoryFileSink,
     InMemoryQueue,
     InMemoryStore,
-    InMemoryTenantDirectory,
     InMemoryUnitOfWorkFactory,
     RecordingObserver,
     SeededRandomness,
     VirtualClock,
     VirtualSleeper,
+    in_memory_container,
 )
 
 TENANT = TenantId("customer-a")
@@ -111,19 +108,9 @@ class Shop:
         self.step = self.step if step is None else step
         exchange = Exchange("shop", tenants=[TENANT])
         self.function = exchange.queue("step", INBOX, self.step, exclusive=exclusive, **options)
-        tenants = InMemoryTenantDirectory()
-        tenants.add([TENANT], now=self.clock.now())
-        self.use_cases = UseCases(
-            exchange=providers.Object(exchange),
-            clock=providers.Object(self.clock),
-            randomness=providers.Object(SeededRandomness(0)),
-            observer=providers.Object(self.observer),
-            units=providers.Object(self.units),
-            tenants=providers.Object(tenants),
-            publisher=providers.Object(self.queue),
-            files=providers.Object(InMemoryFileSink()),
-            outbox=providers.Object(InMemoryStore().relay_source),
-        )
+        container = in_memory_container(exchange, clock=self.clock, observer=self.observer)
+        container.override_providers(queue=self.queue, units=self.units)
+        self.use_cases = container.use_cases()
         return self
 
     def send(self, *payloads: Any) -> list[Message]:

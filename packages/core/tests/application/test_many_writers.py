@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from dependency_injector import providers
 from typing_extensions import override
 
 from api_exchange_core import (
@@ -26,21 +25,18 @@ from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.entity import EntityVersion, Persisted, PersistOutcome
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 from api_exchange_testing import (
-    InMemoryFileSink,
     InMemoryQueue,
     InMemoryStore,
-    InMemoryTenantDirectory,
     InMemoryUnitOfWorkFactory,
     RecordingObserver,
-    SeededRandomness,
     VirtualClock,
+    in_memory_container,
 )
 from api_exchange_testing.conformance._threads import all_at_once
 
@@ -75,19 +71,9 @@ class Bench:
     def __post_init__(self) -> None:
         exchange = Exchange("shop", tenants=[CUSTOMER])
         self.function = exchange.queue("keep", INBOX, Keep)
-        tenants = InMemoryTenantDirectory()
-        tenants.add([CUSTOMER], now=self.clock.now())
-        self.use_cases = UseCases(
-            exchange=providers.Object(exchange),
-            clock=providers.Object(self.clock),
-            randomness=providers.Object(SeededRandomness(0)),
-            observer=providers.Object(self.observer),
-            units=providers.Object(self.units),
-            tenants=providers.Object(tenants),
-            publisher=providers.Object(self.queue),
-            files=providers.Object(InMemoryFileSink()),
-            outbox=providers.Object(self.outbox),
-        )
+        container = in_memory_container(exchange, clock=self.clock, observer=self.observer)
+        container.override_providers(queue=self.queue, units=self.units, outbox=self.outbox)
+        self.use_cases = container.use_cases()
         self.use_cases.handler()  # made here: what is single is not to be made by many threads at once
         self.entities = self.use_cases.entity_service()
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from dependency_injector import providers
 from typing_extensions import override
 
 from api_exchange_core import (
@@ -25,22 +24,12 @@ from api_exchange_core import (
     tenant_context,
 )
 from api_exchange_core.application.outbox_relay import OutboxRelay
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_core.ports.outbox import OutboxBacklog, OutboxRelaySource, OutboxRow, OutgoingLine
-from api_exchange_testing import (
-    InMemoryFileSink,
-    InMemoryQueue,
-    InMemoryStore,
-    InMemoryTenantDirectory,
-    InMemoryUnitOfWorkFactory,
-    RecordingObserver,
-    SeededRandomness,
-    VirtualClock,
-)
+from api_exchange_testing import InMemoryQueue, RecordingObserver, in_memory_container
 from api_exchange_testing.memory.outbox import DUE_AFTER
 
 CUSTOMER = TenantId("customer-a")
@@ -147,29 +136,16 @@ class Bench:
         self.exchange = Exchange("shop", tenants=[CUSTOMER, NEIGHBOUR])
         self.exchange.queue("pass", INBOX, Pass(outputs))
         self.exchange.queue("keep", NEXT, Keep)
-        self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        self.queue = InMemoryQueue(self.clock)
-        self.transport = Transport(self.queue)
-        self.files = InMemoryFileSink()
         self.observer = RecordingObserver()
-        store = InMemoryStore()
-        self.source: OutboxRelaySource = store.relay_source
+        container = in_memory_container(self.exchange, observer=self.observer)
+        self.clock, self.queue = container.clock(), container.queue()
+        self.units, self.files = container.units(), container.files()
+        self.transport = Transport(self.queue)
+        self.source: OutboxRelaySource = container.outbox()
         if dies_before_taking_off:
             self.source = DiesBeforeTakingOff(self.source)
-        tenants = InMemoryTenantDirectory()
-        tenants.add(self.exchange.tenants, now=self.clock.now())
-        self.units = InMemoryUnitOfWorkFactory(store)
-        self.use_cases = UseCases(
-            exchange=providers.Object(self.exchange),
-            clock=providers.Object(self.clock),
-            randomness=providers.Object(SeededRandomness(0)),
-            observer=providers.Object(self.observer),
-            units=providers.Object(self.units),
-            tenants=providers.Object(tenants),
-            publisher=providers.Object(self.transport),
-            files=providers.Object(self.files),
-            outbox=providers.Object(self.source),
-        )
+        self.use_cases = container.use_cases()
+        self.use_cases.override_providers(publisher=self.transport, outbox=self.source)
 
     def send(self) -> None:
         self.use_cases.sender().send(INBOX, {"n": 1}, tenant_id=CUSTOMER)

@@ -19,6 +19,7 @@ from api_exchange_core.domain.envelope import (
     MAX_MESSAGE_BYTES,
     decode,
     decode_failure,
+    decode_payload,
     encode,
     encode_letter,
     encode_raw_letter,
@@ -75,6 +76,19 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_every_payload_comes_back_as_it_was(payload: Any) -> None:
+    assert decode(encode(message(payload=payload))).payload == payload
+
+
+@given(json_values)
+def test_the_payload_is_read_alone_as_it_is_with_the_rest(payload: Any) -> None:
+    body = encode(message(payload=payload))
+    assert decode_payload(body) == decode(body).payload
+
+
+@pytest.mark.parametrize(
+    "payload", ["Infinity", {"-Infinity": "a5b3e999"}, 1.7976931348623157e308, "9" * 400]
+)
+def test_what_only_looks_like_a_number_that_is_too_large_is_read(payload: Any) -> None:
     assert decode(encode(message(payload=payload))).payload == payload
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dependency_injector import providers
 from sqlalchemy import Table, func, select
 from typing_extensions import override
 
@@ -36,11 +35,9 @@ from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_testing import (
     Harness,
-    InMemoryFileSink,
-    InMemoryTenantDirectory,
     RecordingObserver,
-    SeededRandomness,
     VirtualClock,
+    in_memory_container,
 )
 from api_exchange_testing.conformance._threads import all_at_once
 
@@ -75,20 +72,14 @@ class Database:
         """A process that was just started."""
         exchange = Exchange("shop", tenants=[CUSTOMER])
         function = exchange.queue("step", INBOX, Step, retry=RetryPolicy(max_attempts=3))
-        tenants = InMemoryTenantDirectory()
-        tenants.add([CUSTOMER], now=self.clock.now())
         observer = RecordingObserver()
-        use_cases = UseCases(
-            exchange=providers.Object(exchange),
-            clock=providers.Object(self.clock),
-            randomness=providers.Object(SeededRandomness(0)),
-            observer=providers.Object(observer),
-            units=providers.Object(SqlUnitOfWorkFactory(self.engine, queues_here=True)),
-            tenants=providers.Object(tenants),
-            publisher=providers.Object(self.queue),
-            files=providers.Object(InMemoryFileSink()),
-            outbox=providers.Object(SqlOutboxRelaySource(self.engine)),
+        container = in_memory_container(exchange, clock=self.clock, observer=observer)
+        container.override_providers(
+            units=SqlUnitOfWorkFactory(self.engine, queues_here=True),
+            queue=self.queue,
+            outbox=SqlOutboxRelaySource(self.engine),
         )
+        use_cases = container.use_cases()
         worker = Worker(
             function=function,
             consumer=self.queue,

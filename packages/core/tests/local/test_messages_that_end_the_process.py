@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from dependency_injector import providers
 from typing_extensions import override
 
 from api_exchange_core import (
@@ -22,22 +21,12 @@ from api_exchange_core import (
     RetryPolicy,
 )
 from api_exchange_core.application.held_messages import HeldMessages
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.envelope import decode, decode_failure
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Worker, WorkerLimits
-from api_exchange_testing import (
-    InMemoryFileSink,
-    InMemoryQueue,
-    InMemoryStore,
-    InMemoryTenantDirectory,
-    InMemoryUnitOfWorkFactory,
-    RecordingObserver,
-    SeededRandomness,
-    VirtualClock,
-)
+from api_exchange_testing import RecordingObserver, in_memory_container
 
 INBOX = QueueName("inbox")
 CUSTOMER = TenantId("customer-a")
@@ -70,23 +59,9 @@ class Bench:
     def __init__(self, **options: Any) -> None:
         exchange = Exchange("shop", tenants=[CUSTOMER])
         function = exchange.queue("step", INBOX, KilledBy(), **options)
-        self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        self.queue = InMemoryQueue(self.clock)
-        store = InMemoryStore(queue=self.queue)
-        self.units = InMemoryUnitOfWorkFactory(store)
-        tenants = InMemoryTenantDirectory()
-        tenants.add([CUSTOMER], now=self.clock.now())
-        self.use_cases = UseCases(
-            exchange=providers.Object(exchange),
-            clock=providers.Object(self.clock),
-            randomness=providers.Object(SeededRandomness(0)),
-            observer=providers.Object(RecordingObserver()),
-            units=providers.Object(self.units),
-            tenants=providers.Object(tenants),
-            publisher=providers.Object(self.queue),
-            files=providers.Object(InMemoryFileSink()),
-            outbox=providers.Object(store.relay_source),
-        )
+        container = in_memory_container(exchange, one_store=True)
+        self.clock, self.queue, self.units = container.clock(), container.queue(), container.units()
+        self.use_cases = container.use_cases()
         self.heartbeat = Heartbeat(RecordingObserver())
         self.worker = Worker(
             function=function,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from dependency_injector import providers
 from typing_extensions import override
 
 from api_exchange_core import (
@@ -16,7 +15,6 @@ from api_exchange_core import (
     ProcessorInterface,
     Schedule,
 )
-from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.domain.tenant import Tenant
@@ -25,13 +23,12 @@ from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.timers import Timers
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_core.ports.observer import Outcome
-from api_exchange_testing.memory.clock import VirtualClock
-from api_exchange_testing.memory.file_sink import InMemoryFileSink
-from api_exchange_testing.memory.observer import RecordingObserver
-from api_exchange_testing.memory.queue import InMemoryQueue
-from api_exchange_testing.memory.randomness import SeededRandomness
-from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
-from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
+from api_exchange_testing import (
+    InMemoryQueue,
+    InMemoryTenantDirectory,
+    RecordingObserver,
+    in_memory_container,
+)
 
 TENANT = TenantId("customer-a")
 
@@ -85,22 +82,13 @@ class Machine:
     def __init__(self) -> None:
         exchange = Exchange("shop", tenants=[TENANT])
         self.function = exchange.timer("fetch", Schedule.every(minutes=1), Accepts)
-        self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.observer = RecordingObserver()
-        self.queue = BreaksOnce(self.clock)
-        tenants, store = NamesAStrangerOnce(), InMemoryStore()
+        container = in_memory_container(exchange, observer=self.observer)
+        self.clock = container.clock()
+        self.queue, tenants = BreaksOnce(self.clock), NamesAStrangerOnce()
         tenants.add([TENANT], now=self.clock.now())
-        self.use_cases = UseCases(
-            exchange=providers.Object(exchange),
-            clock=providers.Object(self.clock),
-            randomness=providers.Object(SeededRandomness(0)),
-            observer=providers.Object(self.observer),
-            units=providers.Object(InMemoryUnitOfWorkFactory(store)),
-            tenants=providers.Object(tenants),
-            publisher=providers.Object(self.queue),
-            files=providers.Object(InMemoryFileSink()),
-            outbox=providers.Object(store.relay_source),
-        )
+        container.override_providers(queue=self.queue, tenants=tenants)
+        self.use_cases = container.use_cases()
 
     def told(self) -> str:
         return repr(self.observer.events)

@@ -113,7 +113,7 @@ class CallRunner:
         with call.running(self.services):
             call.check_payload()
             answer = call.function.processor.process(call.message, call.context)
-            if inspect.isawaitable(answer):
+            if not isinstance(answer, ProcessingResult) and inspect.isawaitable(answer):
                 answer = self._await(cast("asyncio.Future[ProcessingResult]", answer))
             call.result = answer
         return call

@@ -146,8 +146,8 @@ class Flush:
             for one in persisted
             if one.outcome.wrote_version
         ]
-        if versioning.writes:
-            store.write(versioning.writes, versions)
+        if writes := versioning.writes:
+            store.write(writes, versions)
         return settled
 
 

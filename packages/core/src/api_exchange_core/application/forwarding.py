@@ -156,4 +156,4 @@ def _outputs(call: Call, persisted: Sequence[Persisted]) -> Iterator[_Output]:
                 yield _Output(one.change.content, one.reference, one.change.key.canonical_type)
     else:
         # As it was received: the processor may have changed the payload that it was handed.
-        yield _Output(to_json(call.incoming.as_received.payload), message.entity, message.type)
+        yield _Output(to_json(call.incoming.payload_as_received), message.entity, message.type)

@@ -216,6 +216,8 @@ def _check_identifier(value: object, name: str) -> None:
             f"{name} must be a string of 1 to {MAX_IDENTIFIER} characters without NUL; this one is "
             f"{f'{len(value)} characters long' if isinstance(value, str) else type(value).__name__}"
         )
+    if value.isascii():
+        return
     try:
         value.encode()
     except UnicodeEncodeError:

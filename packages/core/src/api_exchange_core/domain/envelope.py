@@ -23,7 +23,6 @@ Source: CloudEvents specification 1.0.2, "Context Attributes" and "JSON Event Fo
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import cast
@@ -50,8 +49,9 @@ MAX_MESSAGE_BYTES = 1024 * 1024 - FAILURE_ROOM
 that whatever could be sent can be dead-lettered as well."""
 
 _CONTENT_TYPE = "application/json"
-_HUGE_NUMBER = re.compile(rb"[0-9.]{200}|[eE]\+?[0-9]{3}")
-"""What is read as infinity, which JSON cannot say, has this: fewer digits and an exponent of two stay below 1e300."""
+_INFINITY = b"Infinity"
+"""What a number that is too large comes to when it is read and written again, which JSON cannot say. A text may say it
+too. This finds it in a quarter of the time that a pattern takes to find numbers with many digits."""
 
 
 def encode(message: Message) -> bytes:
@@ -127,6 +127,15 @@ def decode(body: bytes) -> Message:
         raise InvalidMessageError(f"incomplete message: {error}") from error
 
 
+def decode_payload(body: bytes) -> JsonValue:
+    """The payload of the message in *body*, which has been decoded before; the rest of it is not looked at again.
+
+    Raises:
+        InvalidMessageError: the bytes are no JSON object.
+    """
+    return _event(body).get("data")
+
+
 def decode_failure(body: bytes) -> Failure | None:
     """The failure block of a dead letter; None if there is none.
 
@@ -155,7 +164,7 @@ def _event(body: bytes) -> dict[str, JsonValue]:
         raise InvalidMessageError(f"unreadable: not JSON ({error})") from None
     if not isinstance(event, dict):
         raise InvalidMessageError("unreadable: JSON, but no object")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH or _HUGE_NUMBER.search(body):
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH or _INFINITY in to_json(event):
         _check_values(event)
     return event
 

@@ -111,7 +111,8 @@ class InMemoryEntityStore(EntityStore):
 
     def release(self) -> None:
         """Let others write what this unit of work has locked."""
-        self._rows.locks = {id_: owner for id_, owner in self._rows.locks.items() if owner is not self}
+        if self._rows.locks:
+            self._rows.locks = {id_: owner for id_, owner in self._rows.locks.items() if owner is not self}
 
     def _head(self, id_: EntityId) -> EntityHead | None:
         return self._heads.get(id_, self._rows.heads.get(id_))

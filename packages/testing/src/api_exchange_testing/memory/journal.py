@@ -41,8 +41,7 @@ class InMemoryJournal(Journal):
     @override
     def completed(self, function: FunctionName, message_ids: Collection[MessageId]) -> frozenset[MessageId]:
         with self._changed:
-            rows = {**self._rows, **self._staged}
-        return frozenset(id_ for id_ in message_ids if _is_completed(rows.get((function, id_))))
+            return frozenset(id_ for id_ in message_ids if _is_completed(self._at((function, id_))))
 
     @override
     def claim(self, entries: Sequence[JournalEntry], *, on_lost: OnLost) -> Mapping[MessageId, Standing]:

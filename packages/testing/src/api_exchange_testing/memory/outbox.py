@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from types import MappingProxyType
 
 from typing_extensions import override
 
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.outbox import Outbox, OutboxBacklog, OutboxRelaySource, OutboxRow, OutgoingLine
+from api_exchange_testing.memory.outgoing import kept
 
 DUE_AFTER = timedelta(seconds=30)
 """How long the relay leaves a row to the unit of work that committed it."""
@@ -65,7 +65,7 @@ class InMemoryOutbox(Outbox):
             if self._queues_here and isinstance(effect, Outgoing):
                 self.to_enqueue.append(effect)
             else:
-                added.append(OutboxRow(next(self._rows.ids), _copied(effect)))
+                added.append(OutboxRow(next(self._rows.ids), _kept(effect)))
         self._staged += [_Waiting(row, now + DUE_AFTER) for row in added]
         return added
 
@@ -154,8 +154,5 @@ def _group(effect: Outgoing | OutgoingLine) -> tuple[str, str, str] | None:
     return effect.queue, effect.tenant_id, effect.ordering_key
 
 
-def _copied(effect: Outgoing | OutgoingLine) -> Outgoing | OutgoingLine:
-    """The effect with properties that nobody else can change."""
-    if isinstance(effect, OutgoingLine):
-        return effect
-    return replace(effect, properties=MappingProxyType(dict(effect.properties)))
+def _kept(effect: Outgoing | OutgoingLine) -> Outgoing | OutgoingLine:
+    return kept(effect) if isinstance(effect, Outgoing) else effect

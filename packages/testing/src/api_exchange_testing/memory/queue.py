@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
-from types import MappingProxyType
 
 from typing_extensions import override
 
@@ -19,6 +18,7 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_core.ports.queue_inspector import QueueInspector
+from api_exchange_testing.memory.outgoing import kept
 from api_exchange_testing.memory.profile import PORTABLE, Profile
 
 ORDERING_KEY = "orderingkey"
@@ -92,6 +92,8 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
         self.profile.check_visibility(visibility)
         most = min(max_messages, self.profile.receive_batch or max_messages)
         with self._lock:
+            if not self._queues.get(queue):
+                return []
             now = self._clock.now()
             self._send_on(queue, now)
             due = [row for row in self._first_of_groups(queue) if row.visible_at <= now]
@@ -284,15 +286,18 @@ class InMemoryQueue(MessagePublisher, MessageConsumer, QueueInspector):
 
     def _enqueue(self, outgoing: Outgoing) -> None:
         now = self._clock.now()
-        kept = replace(outgoing, properties=MappingProxyType(dict(outgoing.properties)))
-        row = QueuedMessage(next(self._numbers), kept, enqueued_at=now, visible_at=now)
-        self._postpone(row, now, outgoing.delay)
+        visible_at, due_at = self._hidden(now, outgoing.delay)
+        row = QueuedMessage(next(self._numbers), kept(outgoing), now, visible_at, due_at=due_at)
+        self._queues[outgoing.queue][row.number] = row
 
     def _postpone(self, row: QueuedMessage, now: datetime, wait: timedelta) -> None:
-        """Hide a message for *wait*, in as many steps as the platform needs for it."""
+        visible_at, due_at = self._hidden(now, wait)
+        self._queues[row.outgoing.queue][row.number] = replace(row, visible_at=visible_at, due_at=due_at)
+
+    def _hidden(self, now: datetime, wait: timedelta) -> tuple[datetime, datetime | None]:
+        """Until when a message is hidden for *wait*, and when that is over if the platform needs several steps."""
         step = min(wait, self.profile.max_delay)
-        due_at = now + wait if step < wait else None
-        self._queues[row.outgoing.queue][row.number] = replace(row, visible_at=now + step, due_at=due_at)
+        return now + step, now + wait if step < wait else None
 
     def _send_on(self, queue: QueueName, now: datetime) -> None:
         """Send again what a platform hands out before its delay is over."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Self
 
 from typing_extensions import override
 
@@ -81,7 +82,10 @@ class InMemoryStore:
 
 
 class InMemoryUnitOfWork(UnitOfWork):
-    """One transaction: what it reads is committed or its own, and what it writes is staged until `commit`."""
+    """One transaction: what it reads is committed or its own, and what it writes is staged until `commit`.
+
+    It is the context of its own block.
+    """
 
     def __init__(self, store: InMemoryStore, tenant_id: TenantId) -> None:
         rows = store.of(tenant_id)
@@ -93,6 +97,12 @@ class InMemoryUnitOfWork(UnitOfWork):
         self._checkpoints = InMemoryCheckpoints(rows.checkpoints, store.changed)
         self._acknowledged: list[Delivery] = []
         self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     @property
     @override
@@ -161,10 +171,5 @@ class InMemoryUnitOfWorkFactory(UnitOfWorkFactory):
         self._store = store
 
     @override
-    @contextmanager
-    def begin(self, tenant_id: TenantId) -> Iterator[InMemoryUnitOfWork]:
-        unit = InMemoryUnitOfWork(self._store, tenant_id)
-        try:
-            yield unit
-        finally:
-            unit.end()
+    def begin(self, tenant_id: TenantId) -> AbstractContextManager[InMemoryUnitOfWork]:
+        return InMemoryUnitOfWork(self._store, tenant_id)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -264,6 +265,7 @@ _HEARING: Final = {
 }
 
 
+@lru_cache(maxsize=1024)
 def _identity(body: bytes) -> tuple[TenantId, MessageId, MessageId | None, int] | None:
     """Tenant, id, cause and replays of an encoded message, as its bytes say; None if they say nothing."""
     try:

@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
+from itertools import accumulate
 from typing import Final, Protocol
 
 
@@ -161,6 +163,11 @@ which is no bug; plans of Hypothesis, and those made by hand, go farther."""
 _LONGEST_THROTTLE: Final = 10
 
 
+@cache
+def _cumulated(possible: tuple[Fault, ...]) -> Sequence[int]:
+    return list(accumulate(_ODDS[fault] for fault in possible))
+
+
 class Seeded:
     """Chooses by a seed, and remembers what it chose, so that it can be followed, and shortened, as a plan.
 
@@ -174,7 +181,6 @@ class Seeded:
         self._faults = 0
         self._harm = 0
         self._skew = tuple(self._random.choice(_SKEWS) for _ in range(8))
-        self._odds: dict[Sequence[Fault], list[int]] = {}
         self._often = self._random.choice(_OFTEN)
         self._next = self._after(0)
 
@@ -192,8 +198,7 @@ class Seeded:
         if step < self._next or self._faults >= _MOST_FAULTS:
             return None
         self._next = self._after(step)
-        odds = self._odds.setdefault(possible, [_ODDS[fault] for fault in possible])
-        (fault,) = self._random.choices(possible, odds)
+        (fault,) = self._random.choices(possible, cum_weights=_cumulated(tuple(possible)))
         if fault not in _HARMLESS:
             if self._harm == _MOST_HARM:
                 return None

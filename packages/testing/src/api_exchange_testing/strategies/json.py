@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from api_exchange_core.domain.json_value import MAX_DEPTH, JsonValue
+from api_exchange_testing.strategies.names import characters
 
 _INTEGERS: Final = [0, 1, -1, 2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**63, 2**64, 10**40]
 _FLOATS: Final = [0.0, -0.0, 1.0, 0.1, 1e21, 1e-7, 5e-324, 1.7976931348623157e308, 9007199254740993.0]
@@ -126,4 +127,4 @@ def _keys() -> SearchStrategy[str]:
 
 
 def _texts() -> SearchStrategy[str]:
-    return st.text(st.characters(codec="utf-8"), max_size=30)
+    return st.text(characters(), max_size=30)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import TypeForm
 
 from api_exchange_core.domain.json_value import JsonValue
+from api_exchange_testing.strategies.names import characters
 
 _MOST_PLACES = 4
 _MOST_DIGITS = 12
@@ -61,7 +62,7 @@ def _values(annotation: TypeForm[object] | None, metadata: list[object]) -> Sear
         return _decimals(metadata)
     pattern = _said("pattern", metadata)
     if isinstance(pattern, str):
-        return st.from_regex(pattern).filter(lambda text: "\n" not in text)
+        return st.from_regex(pattern, alphabet=characters()).filter(lambda text: "\n" not in text)
     known = [one for one in _opened(metadata) if type(one).__module__ == "annotated_types"]
     if known:
         return st.from_type(Annotated[(annotation, *known)])  # type: ignore[arg-type] # a type form, made just here

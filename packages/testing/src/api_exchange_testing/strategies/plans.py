@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from api_exchange_testing.simulation.plan import MOST, Event, Fault, Plan
+if TYPE_CHECKING:
+    from api_exchange_testing.simulation.plan import Plan
 
 _FIRST_STEPS = 200
 _MOST_EVENTS = 8
@@ -22,6 +25,9 @@ def plans(
         events: most of one plan. More than a message has attempts may make it a dead letter.
         instances: so many have clocks that may be wrong.
     """
+    # Here, so that a test of one processor does not wait until simulations have been loaded.
+    from api_exchange_testing.simulation.plan import MOST, Event, Fault, Plan
+
     amounts = st.one_of(st.sampled_from([0, 1, 10, 70, 400]), st.integers(0, MOST))
     happening = st.builds(
         Event, step=st.integers(1, steps), fault=st.sampled_from(sorted(Fault)), amount=amounts
