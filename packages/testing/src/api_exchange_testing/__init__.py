@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from api_exchange_testing.memory.profile import PORTABLE, SERVICE_BUS, SQS, STORAGE_QUEUE, Profile
     from api_exchange_testing.memory.queue import InMemoryQueue, QueuedMessage
     from api_exchange_testing.memory.randomness import SeededRandomness
+    from api_exchange_testing.memory.request_log import InMemoryRequestLog
     from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
     from api_exchange_testing.memory.sealer import InMemorySealer
     from api_exchange_testing.memory.secret_source import InMemorySecretSource
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
     from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
     from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
+    from api_exchange_testing.memory.webhook_secrets import InMemoryWebhookSecrets
     from api_exchange_testing.paged_api import PagedApi
     from api_exchange_testing.simulation import BrokenPromiseError, Fault, Plan, Simulation, explore
 
@@ -61,6 +63,7 @@ __all__ = [
     "InMemoryMessageReports",
     "InMemoryPayloadStore",
     "InMemoryQueue",
+    "InMemoryRequestLog",
     "InMemoryRetentionStore",
     "InMemorySealer",
     "InMemorySecretSource",
@@ -68,6 +71,7 @@ __all__ = [
     "InMemoryStore",
     "InMemoryTenantDirectory",
     "InMemoryUnitOfWorkFactory",
+    "InMemoryWebhookSecrets",
     "PagedApi",
     "Plan",
     "Profile",
@@ -102,6 +106,7 @@ _HOMES = {
     "memory.profile": ("PORTABLE", "SERVICE_BUS", "SQS", "STORAGE_QUEUE", "Profile"),
     "memory.queue": ("InMemoryQueue", "QueuedMessage"),
     "memory.randomness": ("SeededRandomness",),
+    "memory.request_log": ("InMemoryRequestLog",),
     "memory.retention_store": ("InMemoryRetentionStore",),
     "memory.sealer": ("InMemorySealer",),
     "memory.secret_source": ("InMemorySecretSource",),
@@ -110,6 +115,7 @@ _HOMES = {
     "memory.tenant_directory": ("InMemoryTenantDirectory",),
     "memory.unit_of_work": ("InMemoryStore", "InMemoryUnitOfWorkFactory"),
     "paged_api": ("PagedApi",),
+    "memory.webhook_secrets": ("InMemoryWebhookSecrets",),
     "simulation": ("BrokenPromiseError", "Fault", "Plan", "Simulation", "explore"),
 }
 _MODULES = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}

@@ -30,6 +30,7 @@ _PARTS: Final = (
     "entities",
     "checkpoints",
     "credentials",
+    "requests",
 )
 
 
@@ -113,6 +114,8 @@ class InMemoryEraser(Eraser):
                 return self._checkpoints(subject)
             case "credentials":
                 return self._credentials(subject)
+            case "requests":
+                return self._requests(subject)
             case _:
                 return self._entities(subject, part)
 
@@ -158,6 +161,10 @@ class InMemoryEraser(Eraser):
     def _credentials(self, subject: Subject) -> list[Drop]:
         rows = self._store.of(subject.tenant_id).credentials
         return [partial(rows.pop, system) for system in rows] if subject.entity_id is None else []
+
+    def _requests(self, subject: Subject) -> list[Drop]:
+        requests = self._store.of(subject.tenant_id).requests
+        return [partial(requests.pop, named) for named in requests] if subject.entity_id is None else []
 
     def _entities(self, subject: Subject, part: str) -> list[Drop]:
         rows = self._store.of(subject.tenant_id).entities

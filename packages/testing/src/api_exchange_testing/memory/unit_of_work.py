@@ -27,6 +27,7 @@ from api_exchange_testing.memory.error_log import ErrorRows, GroupRows, InMemory
 from api_exchange_testing.memory.journal import InMemoryJournal, JournalRows
 from api_exchange_testing.memory.outbox import InMemoryOutbox, InMemoryOutboxRelaySource, OutboxRows
 from api_exchange_testing.memory.queue import InMemoryQueue
+from api_exchange_testing.memory.request_log import RequestRows
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class _TenantRows:
     groups: GroupRows = field(default_factory=dict)
     checkpoints: CheckpointRows = field(default_factory=dict)
     credentials: dict[SystemName, SealedCredentials] = field(default_factory=dict)
+    requests: RequestRows = field(default_factory=dict)
 
 
 class InMemoryStore:
