@@ -16,6 +16,7 @@ from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -46,6 +47,7 @@ from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
     BacklogSuite,
+    BudgetsSuite,
     CanonicalEncoderSuite,
     ClockSuite,
     DeadLetterJobsSuite,
@@ -77,6 +79,7 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.budgets import ConnectBudgets
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
@@ -183,6 +186,12 @@ class TestSqlLeases(LeasesSuite):
     @pytest.fixture
     def connect_leases(self, new_engine: NewEngine) -> ConnectLeases:
         return lambda: SqlLeases(new_engine())
+
+
+class TestSqlBudgets(BudgetsSuite):
+    @pytest.fixture
+    def connect_budgets(self, new_engine: NewEngine) -> ConnectBudgets:
+        return lambda: SqlBudgets(new_engine())
 
 
 class TestSqlEraser(EraserSuite):

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -29,6 +30,7 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
     BacklogSuite,
+    BudgetsSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
     EntityReportsSuite,
@@ -54,6 +56,7 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.budgets import ConnectBudgets
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.leases import ConnectLeases
@@ -162,6 +165,12 @@ class TestSqlLeasesAsRuntime(LeasesSuite):
     @pytest.fixture
     def connect_leases(self, new_engine: NewEngine) -> ConnectLeases:
         return lambda: SqlLeases(new_engine())
+
+
+class TestSqlBudgetsAsRuntime(BudgetsSuite):
+    @pytest.fixture
+    def connect_budgets(self, new_engine: NewEngine) -> ConnectBudgets:
+        return lambda: SqlBudgets(new_engine())
 
 
 class TestSqlEraserAsRuntime(EraserSuite):

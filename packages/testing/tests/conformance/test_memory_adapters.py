@@ -11,6 +11,7 @@ from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing import (
     InMemoryBacklog,
+    InMemoryBudgets,
     InMemoryDeadLetterJobs,
     InMemoryDeadLetters,
     InMemoryEntityReports,
@@ -32,6 +33,7 @@ from api_exchange_testing import (
 )
 from api_exchange_testing.conformance import (
     BacklogSuite,
+    BudgetsSuite,
     CanonicalEncoderSuite,
     ClockSuite,
     DeadLetterJobsSuite,
@@ -63,6 +65,7 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.budgets import ConnectBudgets
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
@@ -169,6 +172,13 @@ class TestInMemoryTenantDirectory(TenantDirectorySuite):
     def connect(self) -> Connect:
         directory = InMemoryTenantDirectory()
         return lambda: directory
+
+
+class TestInMemoryBudgets(BudgetsSuite):
+    @pytest.fixture
+    def connect_budgets(self) -> ConnectBudgets:
+        store = InMemoryStore()
+        return lambda: InMemoryBudgets(store)
 
 
 class TestInMemoryLeases(LeasesSuite):

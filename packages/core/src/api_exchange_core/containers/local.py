@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -144,6 +145,7 @@ class LocalContainer(LocalStore):
         leases=providers.Singleton(SqlLeases, LocalStore.engine),
         retention=LocalStore.retention,
         eraser=LocalStore.eraser,
+        budgets=providers.Singleton(SqlBudgets, LocalStore.engine),
     )
     runner = providers.Singleton(
         Runner,

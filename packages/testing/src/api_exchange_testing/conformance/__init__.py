@@ -8,6 +8,7 @@ import pytest
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
 from api_exchange_testing.conformance.backlog import BacklogSuite  # noqa: E402
+from api_exchange_testing.conformance.budgets import BudgetsSuite  # noqa: E402
 from api_exchange_testing.conformance.canonical_encoder import CanonicalEncoderSuite  # noqa: E402
 from api_exchange_testing.conformance.clock import ClockSuite  # noqa: E402
 from api_exchange_testing.conformance.dead_letter_jobs import DeadLetterJobsSuite  # noqa: E402
@@ -40,6 +41,7 @@ from api_exchange_testing.conformance.unit_of_work import UnitOfWorkSuite  # noq
 
 __all__ = [
     "BacklogSuite",
+    "BudgetsSuite",
     "CanonicalEncoderSuite",
     "ClockSuite",
     "DeadLetterJobsSuite",

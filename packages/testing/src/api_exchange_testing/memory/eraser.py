@@ -22,6 +22,7 @@ from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 
 _PARTS: Final = ("queue", "outbox", "errors", "journal", "entity_versions", "entities")
+_PARTS_OF_TENANTS: Final = (*_PARTS, "rate_budgets")
 
 
 Drop = Callable[[], object]
@@ -51,12 +52,12 @@ class InMemoryEraser(Eraser):
     @override
     def held(self, subject: Subject) -> Mapping[str, int]:
         with self._store.changed:
-            counted = {part: len(self._rows(subject, part)) for part in _PARTS}
+            counted = {part: len(self._rows(subject, part)) for part in self.parts(subject)}
         return {part: number for part, number in counted.items() if number}
 
     @override
     def parts(self, subject: Subject) -> Sequence[str]:
-        return _PARTS
+        return _PARTS_OF_TENANTS if subject.entity_id is None else _PARTS
 
     @override
     def begin(self, erasure: Erasure) -> None:
@@ -100,6 +101,9 @@ class InMemoryEraser(Eraser):
                 return self._errors(subject)
             case "journal":
                 return self._journal(subject)
+            case "rate_budgets":
+                budgets = self._store.of(subject.tenant_id).budgets
+                return [partial(budgets.pop, api) for api in budgets]
             case _:
                 return self._entities(subject, part)
 

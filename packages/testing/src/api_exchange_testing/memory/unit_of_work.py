@@ -17,6 +17,7 @@ from api_exchange_core.ports.error_log import ErrorLog
 from api_exchange_core.ports.journal import Journal
 from api_exchange_core.ports.outbox import Outbox
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from api_exchange_testing.memory.budget_rows import BudgetRows
 from api_exchange_testing.memory.entity_store import EntityRows, InMemoryEntityStore
 from api_exchange_testing.memory.error_log import ErrorRows, GroupRows, InMemoryErrorLog
 from api_exchange_testing.memory.journal import InMemoryJournal, JournalRows
@@ -32,6 +33,7 @@ class _TenantRows:
     journal: JournalRows = field(default_factory=dict)
     errors: ErrorRows = field(default_factory=list)
     groups: GroupRows = field(default_factory=dict)
+    budgets: BudgetRows = field(default_factory=dict)
 
 
 class InMemoryStore:

@@ -15,6 +15,7 @@ from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.containers.use_cases import UseCases
+from api_exchange_core.ports.budgets import Budgets
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
@@ -58,6 +59,7 @@ class Ports:
     leases: Leases
     eraser: Eraser
     retention: RetentionStore
+    budgets: Budgets
 
 
 def ports_of(world: World) -> Ports:
@@ -74,6 +76,7 @@ def ports_of(world: World) -> Ports:
         leases=world.leases,
         eraser=world.eraser,
         retention=world.retention,
+        budgets=world.budgets,
     )
 
 
@@ -93,6 +96,7 @@ def faulty(world: World, place: Place, skew: timedelta) -> Ports:
         leases=interposed(ports.leases, "leases", place),
         eraser=interposed(ports.eraser, "eraser", place),
         retention=interposed(ports.retention, "retention", place),
+        budgets=interposed(ports.budgets, "budgets", place),
     )
 
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 from api_exchange_core import Exchange
 from api_exchange_core.domain.names import TenantId
 from api_exchange_testing.harness import START
+from api_exchange_testing.memory.budgets import InMemoryBudgets
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.eraser import InMemoryEraser
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
@@ -55,6 +56,7 @@ class World:
         self.leases = WatchedLeases(InMemoryLeases())
         self.eraser = InMemoryEraser(self.store, queue=self.queues)
         self.retention = InMemoryRetentionStore(self.store)
+        self.budgets = InMemoryBudgets(self.store)
         self.ledger = Ledger(exchange, one_store=one_store)
         self.entrance = NotedPublisher(self.queues, self.ledger)
 

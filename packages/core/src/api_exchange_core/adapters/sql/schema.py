@@ -323,3 +323,14 @@ erasures = Table(
     Column("finished_at", UtcDateTime),
     Column("removed", JSON, nullable=False),
 )
+
+rate_budgets = Table(
+    "rate_budgets",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("api", _IDENTIFIER, nullable=False),
+    # Microseconds since 1970: the statement that takes reckons with them, alike on both databases.
+    Column("used_until", BigInteger, nullable=False),
+    Column("closed_until", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "api"),
+)
