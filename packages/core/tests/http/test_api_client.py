@@ -10,13 +10,22 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from pydantic import BaseModel
+from typing_extensions import override
 
-from api_exchange_core import DeclarationError, DeferError, PermanentError, RetryableError, tenant_context
+from api_exchange_core import (
+    DeclarationError,
+    DeferError,
+    PermanentError,
+    RetryableError,
+    TransientError,
+    tenant_context,
+)
 from api_exchange_core.application.budget_shares import BudgetShares
 from api_exchange_core.application.services import Services
 from api_exchange_core.domain.deadline import Deadline
+from api_exchange_core.domain.names import TenantId
 from api_exchange_core.http import ApiClient, Budget, Limits, TokenAuth, answer_as, json_of
-from api_exchange_testing import InMemoryContainer, VirtualClock
+from api_exchange_testing import InMemoryBudgets, InMemoryContainer, RecordingObserver, VirtualClock
 from packages.core.tests.http.conftest import SECRET, FakeApi, Tokens, client_of, seconds
 
 OK = httpx.Response(200, json={"id": 1})
@@ -127,6 +136,45 @@ def test_a_long_wait_is_deferred_in_full_and_holds_for_the_tenants_next_call(
         assert client.get("/orders").status_code == 200
     clock.advance(seconds(3000))
     assert client.get("/orders").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"retry-after": "60"}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "60"}]
+)
+def test_a_403_that_comes_with_a_wait_is_a_limit_and_no_refusal(
+    client: ApiClient, api: FakeApi, headers: dict[str, str]
+) -> None:
+    api.answers = [httpx.Response(403, headers=headers)]
+    with pytest.raises(DeferError) as deferred:
+        client.post("/orders", json={})
+    assert deferred.value.delay == seconds(60)
+    assert len(api.requests) == 1
+
+
+def test_an_answer_is_not_lost_where_the_store_cannot_hear_of_a_wait(
+    container: InMemoryContainer, api: FakeApi, services: Services
+) -> None:
+    class Deaf(InMemoryBudgets):
+        @override
+        def close(self, tenant_id: TenantId, *, api: str, until: datetime) -> None:
+            raise TransientError("not today")
+
+    shares = BudgetShares(Deaf(container.store()), services.clock)
+    api.answers = [httpx.Response(200, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "60"})]
+    client = client_of(api, budget=Budget(10))
+    with replace(services, budgets=shares).at_work():
+        assert client.post("/orders", json={}).status_code == 200
+        with pytest.raises(DeferError):
+            client.get("/orders")
+    observer = container.observer()
+    assert isinstance(observer, RecordingObserver)
+    assert [(event.name, event.facts["api"]) for event in observer.events] == [("budget.unreachable", "shop")]
+
+
+def test_each_hop_of_a_redirect_counts(api: FakeApi) -> None:
+    api.answers = [httpx.Response(301, headers={"location": "/v2/orders"}), OK]
+    client_of(api, budget=Budget(1, burst=1)).get("/orders")
+    assert api.times == [0, 1]
 
 
 def test_a_503_with_a_wait_spends_an_attempt_and_says_how_long(client: ApiClient, api: FakeApi) -> None:

@@ -20,9 +20,16 @@ from api_exchange_core.adapters.http.answers import (
     no_answer,
 )
 from api_exchange_core.adapters.http.body import time_left
+from api_exchange_core.application.call import loggable
 from api_exchange_core.application.services import Services, current_deadline, current_services
 from api_exchange_core.domain.deadline import Deadline
-from api_exchange_core.domain.errors import LONGEST_WAIT, DeferError, ExchangeError, RetryableError
+from api_exchange_core.domain.errors import (
+    LONGEST_WAIT,
+    DeferError,
+    ExchangeError,
+    RetryableError,
+    TransientError,
+)
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.domain.rate_limit_headers import told_wait
 from api_exchange_core.domain.tenant import current_tenant
@@ -99,17 +106,17 @@ class Trip:
             try:
                 response = yield self._send()
             except httpx.HTTPError as error:
-                failure = no_answer(self.request, error)
-                return failure, is_for_now(failure) and (is_repeatable(self.request) or had_no_effect(error))
+                return self._failed(no_answer(self.request, error), had_no_effect(error))
             assert response is not None  # noqa: S101 - what a Send is answered with
             wait = self._learn(response)
             if response.is_success or response.status_code in self.accept:
                 return response
             if not self._is_redirected(response):
-                failure = failure_of(response, wait)
-                return failure, is_for_now(failure) and (
-                    is_repeatable(self.request) or had_no_effect(response)
-                )
+                return self._failed(failure_of(response, wait), had_no_effect(response))
+            yield from self._let_through()
+
+    def _failed(self, failure: ExchangeError, had_no_effect: bool) -> tuple[ExchangeError, bool]:
+        return failure, is_for_now(failure) and (had_no_effect or is_repeatable(self.request))
 
     def _send(self) -> Send:
         limits, now = self.api.limits, self._services.clock.now()
@@ -140,10 +147,17 @@ class Trip:
             told_wait(response.headers, now=now, refused=is_turned_down(response)) or None
         )  # none is no wait
         if wait is not None:
-            self._services.budgets.close(
-                self._tenant_id, api=self.api.name, until=now + wait, budget=self.api.budget
-            )
+            self._close(now + wait)
         return wait
+
+    def _close(self, until: datetime) -> None:
+        """An answer that has come is worth more than that other instances hear of a wait: this one knows it."""
+        name, budget = self.api.name, self.api.budget
+        try:
+            self._services.budgets.close(self._tenant_id, api=name, until=until, budget=budget)
+        except TransientError as error:
+            facts = {"api": name, "tenant_id": self._tenant_id, **loggable(error)}
+            self._services.observer.event("budget.unreachable", **facts)
 
     def _pause(self, failure: ExchangeError, number: int) -> timedelta:
         if isinstance(failure, DeferError):

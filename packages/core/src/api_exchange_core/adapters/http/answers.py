@@ -17,7 +17,8 @@ IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE
 
 _IDEMPOTENCY_KEY: Final = "idempotency-key"  # draft-ietf-httpapi-idempotency-key-header
 _NOTHING_WAS_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-_TURNED_DOWN: Final = frozenset({429, 503})
+_LIMITED: Final = frozenset({403, 429})
+"""How APIs say that one has asked too often. 403 means that only where a wait comes with it, as at GitHub."""
 _FOR_NOW: Final = frozenset({408, 425, 429})
 _JSON: Final = TypeAdapter[JsonValue](JsonValue)
 
@@ -37,13 +38,15 @@ def is_repeatable(request: httpx.Request) -> bool:
 def had_no_effect(failure: httpx.HTTPError | httpx.Response) -> bool:
     """Whether the request was never acted upon: nothing was sent, or it was turned down (RFC 6585, section 4)."""
     if isinstance(failure, httpx.Response):
-        return failure.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        return failure.status_code in _LIMITED
     return isinstance(failure, _NOTHING_WAS_SENT)
 
 
 def is_turned_down(response: httpx.Response) -> bool:
     """Whether the API is not up to requests for now, this one or others."""
-    return response.status_code in _TURNED_DOWN
+    if response.status_code == HTTPStatus.FORBIDDEN:
+        return "retry-after" in response.headers
+    return response.status_code in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def is_for_now(failure: ExchangeError) -> bool:
@@ -68,7 +71,7 @@ def failure_of(response: httpx.Response, wait: timedelta | None) -> ExchangeErro
     """
     status = response.status_code
     said = f"{asked(response.request)}: answered {status}{_phrase(status)}"
-    if status == HTTPStatus.TOO_MANY_REQUESTS and wait is not None:
+    if status in _LIMITED and wait is not None:
         return DeferError(f"{said}, and asks for a wait of {wait}", delay=wait)
     if status in _FOR_NOW or response.is_server_error:
         return RetryableError(said, retry_after=wait)

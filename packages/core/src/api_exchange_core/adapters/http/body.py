@@ -16,7 +16,8 @@ class Body:
 
     Args:
         response: whose it is.
-        max_bytes: more is refused, as soon as it is more, packed or unpacked.
+        max_bytes: more is refused as soon as it is more, unpacked. Until then the memory holds that much, and one read
+            of the socket as unpacked (64 KiB, which gzip can have made of 64 MiB).
         clock: tells when it takes too long; a server that sends a byte a second meets every other timeout.
         until: when it does.
 
