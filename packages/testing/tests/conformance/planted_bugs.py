@@ -21,6 +21,7 @@ from api_exchange_core.ports.outbox import OutboxRow
 from api_exchange_core.ports.statistics import Statistics
 from api_exchange_testing import (
     InMemoryBacklog,
+    InMemoryBudgets,
     InMemoryEntityReports,
     InMemoryErrorGroups,
     InMemoryFileSink,
@@ -33,6 +34,7 @@ from api_exchange_testing import (
     QueuedMessage,
 )
 from api_exchange_testing.conformance import (
+    BudgetsSuite,
     EntityStoreSuite,
     ErrorGroupsSuite,
     FileSinkSuite,
@@ -50,6 +52,7 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.budgets import ConnectBudgets
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.memory.entity_store import InMemoryEntityStore
@@ -163,6 +166,13 @@ class RelayThatForgetsItsTries(InMemoryOutboxRelaySource):
     @override
     def postpone(self, ids: Sequence[int], *, until: datetime) -> None:
         pass
+
+
+class BudgetsThatGiveBack(InMemoryBudgets):
+    @override
+    def close(self, tenant_id: TenantId, *, api: str, until: datetime) -> None:
+        self._store.of(tenant_id).budgets.pop(api, None)
+        super().close(tenant_id, api=api, until=until)
 
 
 class LeasesThatOutliveTheirTime(InMemoryLeases):
@@ -361,6 +371,13 @@ class TestOutlivesItsTime(LeasesSuite):
     def connect_leases(self) -> ConnectLeases:
         leases = LeasesThatOutliveTheirTime()
         return lambda: leases
+
+
+class TestGivesBack(BudgetsSuite):
+    @pytest.fixture
+    def connect_budgets(self) -> ConnectBudgets:
+        store = InMemoryStore()
+        return lambda: BudgetsThatGiveBack(store)
 
 
 class TestAcknowledgesAtOnce(QueuesHereSuite):
