@@ -45,6 +45,7 @@ from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Observer
 from api_exchange_testing import (
+    InMemoryBudgets,
     InMemoryFileSink,
     InMemoryQueue,
     InMemoryStore,
@@ -118,6 +119,7 @@ class Bench:
             publisher=providers.Object(self.queue),
             files=providers.Object(InMemoryFileSink()),
             outbox=providers.Object(self.store.relay_source),
+            budgets=providers.Object(InMemoryBudgets(InMemoryStore())),
             sleeper=providers.Object(VirtualSleeper(self.clock)),
         )
 

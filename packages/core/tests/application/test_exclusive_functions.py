@@ -48,6 +48,7 @@ from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from api_exchange_testing import (
+    InMemoryBudgets,
     InMemoryDeadLetterJobs,
     InMemoryDeadLetters,
     InMemoryFileSink,
@@ -123,6 +124,7 @@ class Shop:
             publisher=providers.Object(self.queue),
             files=providers.Object(InMemoryFileSink()),
             outbox=providers.Object(InMemoryStore().relay_source),
+            budgets=providers.Object(InMemoryBudgets(InMemoryStore())),
         )
         return self
 

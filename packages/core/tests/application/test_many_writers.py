@@ -33,6 +33,7 @@ from api_exchange_core.ports.observer import Outcome
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 from api_exchange_testing import (
+    InMemoryBudgets,
     InMemoryFileSink,
     InMemoryQueue,
     InMemoryStore,
@@ -87,6 +88,7 @@ class Bench:
             publisher=providers.Object(self.queue),
             files=providers.Object(InMemoryFileSink()),
             outbox=providers.Object(self.outbox),
+            budgets=providers.Object(InMemoryBudgets(InMemoryStore())),
         )
         self.use_cases.handler()  # made here: what is single is not to be made by many threads at once
         self.entities = self.use_cases.entity_service()

@@ -32,6 +32,7 @@ from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_core.ports.outbox import OutboxBacklog, OutboxRelaySource, OutboxRow, OutgoingLine
 from api_exchange_testing import (
+    InMemoryBudgets,
     InMemoryFileSink,
     InMemoryQueue,
     InMemoryStore,
@@ -169,6 +170,7 @@ class Bench:
             publisher=providers.Object(self.transport),
             files=providers.Object(self.files),
             outbox=providers.Object(self.source),
+            budgets=providers.Object(InMemoryBudgets(InMemoryStore())),
         )
 
     def send(self) -> None:

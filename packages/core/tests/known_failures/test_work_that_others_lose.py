@@ -36,7 +36,9 @@ from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_testing import (
     Harness,
+    InMemoryBudgets,
     InMemoryFileSink,
+    InMemoryStore,
     InMemoryTenantDirectory,
     RecordingObserver,
     SeededRandomness,
@@ -88,6 +90,7 @@ class Database:
             publisher=providers.Object(self.queue),
             files=providers.Object(InMemoryFileSink()),
             outbox=providers.Object(SqlOutboxRelaySource(self.engine)),
+            budgets=providers.Object(InMemoryBudgets(InMemoryStore())),
         )
         worker = Worker(
             function=function,

@@ -29,6 +29,7 @@ from api_exchange_core.local.bell import Bell
 from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_testing import (
+    InMemoryBudgets,
     InMemoryFileSink,
     InMemoryQueue,
     InMemoryStore,
@@ -86,6 +87,7 @@ class Bench:
             publisher=providers.Object(self.queue),
             files=providers.Object(InMemoryFileSink()),
             outbox=providers.Object(store.relay_source),
+            budgets=providers.Object(InMemoryBudgets(InMemoryStore())),
         )
         self.heartbeat = Heartbeat(RecordingObserver())
         self.worker = Worker(

@@ -25,6 +25,7 @@ from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.local.timers import Timers
 from api_exchange_core.local.worker import Worker, WorkerLimits
 from api_exchange_core.ports.observer import Outcome
+from api_exchange_testing import InMemoryBudgets
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.observer import RecordingObserver
@@ -100,6 +101,7 @@ class Machine:
             publisher=providers.Object(self.queue),
             files=providers.Object(InMemoryFileSink()),
             outbox=providers.Object(store.relay_source),
+            budgets=providers.Object(InMemoryBudgets(InMemoryStore())),
         )
 
     def told(self) -> str:
