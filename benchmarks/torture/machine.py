@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from api_exchange_core import Exchange
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.leases import SqlLeases
@@ -113,6 +114,7 @@ class Parts:
             leases=providers.Object(SqlLeases(self.store)),
             retention=providers.Object(SqlRetentionStore(self.store)),
             eraser=providers.Object(SqlEraser(self.store)),
+            budgets=providers.Object(SqlBudgets(self.store)),
         )
         use_cases.relay.add_kwargs(lease=_LEASE)
         return use_cases

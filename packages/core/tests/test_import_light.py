@@ -11,6 +11,7 @@ HEAVY = {
     "botocore",
     "cryptography",
     "dependency_injector",
+    "httpx",
     "opentelemetry",
     "psycopg",
     "rich",

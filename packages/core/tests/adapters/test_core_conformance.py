@@ -22,6 +22,7 @@ from api_exchange_core.adapters.files.webhook_secrets import FileWebhookSecrets
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
@@ -61,6 +62,7 @@ from api_exchange_core.ports.webhook_secrets import WebhookSecrets
 from api_exchange_testing import InMemorySecretSource
 from api_exchange_testing.conformance import (
     BacklogSuite,
+    BudgetsSuite,
     CanonicalEncoderSuite,
     CheckpointsSuite,
     ClockSuite,
@@ -100,6 +102,7 @@ from api_exchange_testing.conformance import (
     UnitOfWorkSuite,
     WebhookSecretsSuite,
 )
+from api_exchange_testing.conformance.budgets import ConnectBudgets
 from api_exchange_testing.conformance.credential_store import ConnectCredentials
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
@@ -248,6 +251,12 @@ class TestSqlRequestLog(RequestLogSuite):
     @pytest.fixture
     def eraser(self, new_engine: NewEngine) -> Eraser:
         return SqlEraser(new_engine())
+
+
+class TestSqlBudgets(BudgetsSuite):
+    @pytest.fixture
+    def connect_budgets(self, new_engine: NewEngine) -> ConnectBudgets:
+        return lambda: SqlBudgets(new_engine())
 
 
 class TestSqlEraser(EraserSuite):

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
@@ -32,6 +33,7 @@ from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
     BacklogSuite,
+    BudgetsSuite,
     CheckpointsSuite,
     CredentialStoreSuite,
     DeadLetterJobsSuite,
@@ -60,6 +62,7 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.budgets import ConnectBudgets
 from api_exchange_testing.conformance.credential_store import ConnectCredentials
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
@@ -186,6 +189,12 @@ class TestSqlRequestLogAsRuntime(RequestLogSuite):
     @pytest.fixture
     def eraser(self, new_engine: NewEngine) -> Eraser:
         return SqlEraser(new_engine())
+
+
+class TestSqlBudgetsAsRuntime(BudgetsSuite):
+    @pytest.fixture
+    def connect_budgets(self, new_engine: NewEngine) -> ConnectBudgets:
+        return lambda: SqlBudgets(new_engine())
 
 
 class TestSqlEraserAsRuntime(EraserSuite):

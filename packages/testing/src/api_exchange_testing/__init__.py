@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from api_exchange_testing.harness import Harness
     from api_exchange_testing.idempotence import assert_idempotent
     from api_exchange_testing.memory.backlog import InMemoryBacklog
+    from api_exchange_testing.memory.budgets import InMemoryBudgets
     from api_exchange_testing.memory.clock import VirtualClock
     from api_exchange_testing.memory.credential_store import InMemoryCredentialStore
     from api_exchange_testing.memory.dead_letter_jobs import InMemoryDeadLetterJobs
@@ -51,6 +52,7 @@ __all__ = [
     "Fault",
     "Harness",
     "InMemoryBacklog",
+    "InMemoryBudgets",
     "InMemoryContainer",
     "InMemoryCredentialStore",
     "InMemoryDeadLetterJobs",
@@ -91,6 +93,7 @@ _HOMES = {
     "harness": ("Harness",),
     "idempotence": ("assert_idempotent",),
     "memory.backlog": ("InMemoryBacklog",),
+    "memory.budgets": ("InMemoryBudgets",),
     "memory.clock": ("VirtualClock",),
     "memory.credential_store": ("InMemoryCredentialStore",),
     "memory.dead_letter_jobs": ("InMemoryDeadLetterJobs",),

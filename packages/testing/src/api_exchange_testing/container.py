@@ -17,6 +17,7 @@ from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_testing.memory.backlog import InMemoryBacklog
+from api_exchange_testing.memory.budgets import InMemoryBudgets
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.credential_store import InMemoryCredentialStore
 from api_exchange_testing.memory.dead_letter_jobs import InMemoryDeadLetterJobs
@@ -118,6 +119,7 @@ class InMemoryContainer(containers.DeclarativeContainer):
         sealer=sealer,
         requests=providers.Singleton(InMemoryRequestLog, store),
         webhook_secrets=webhook_secrets,
+        budgets=providers.Singleton(InMemoryBudgets, store),
     )
 
 

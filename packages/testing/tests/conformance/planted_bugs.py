@@ -23,6 +23,7 @@ from api_exchange_core.ports.sealer import SealedText
 from api_exchange_core.ports.statistics import Statistics
 from api_exchange_testing import (
     InMemoryBacklog,
+    InMemoryBudgets,
     InMemoryCredentialStore,
     InMemoryEntityReports,
     InMemoryErrorGroups,
@@ -37,6 +38,7 @@ from api_exchange_testing import (
     QueuedMessage,
 )
 from api_exchange_testing.conformance import (
+    BudgetsSuite,
     CredentialStoreSuite,
     EntityStoreSuite,
     ErrorGroupsSuite,
@@ -57,6 +59,7 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.budgets import ConnectBudgets
 from api_exchange_testing.conformance.credential_store import ConnectCredentials
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
@@ -171,6 +174,13 @@ class RelayThatForgetsItsTries(InMemoryOutboxRelaySource):
     @override
     def postpone(self, ids: Sequence[int], *, until: datetime) -> None:
         pass
+
+
+class BudgetsThatGiveBack(InMemoryBudgets):
+    @override
+    def close(self, tenant_id: TenantId, *, api: str, until: datetime) -> None:
+        self._store.of(tenant_id).budgets.pop(api, None)
+        super().close(tenant_id, api=api, until=until)
 
 
 class LeasesThatOutliveTheirTime(InMemoryLeases):
@@ -369,6 +379,13 @@ class TestOutlivesItsTime(LeasesSuite):
     def connect_leases(self) -> ConnectLeases:
         leases = LeasesThatOutliveTheirTime()
         return lambda: leases
+
+
+class TestGivesBack(BudgetsSuite):
+    @pytest.fixture
+    def connect_budgets(self) -> ConnectBudgets:
+        store = InMemoryStore()
+        return lambda: BudgetsThatGiveBack(store)
 
 
 class TestAcknowledgesAtOnce(QueuesHereSuite):

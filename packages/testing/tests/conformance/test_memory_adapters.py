@@ -17,6 +17,7 @@ from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.webhook_secrets import WebhookSecrets
 from api_exchange_testing import (
     InMemoryBacklog,
+    InMemoryBudgets,
     InMemoryCredentialStore,
     InMemoryDeadLetterJobs,
     InMemoryDeadLetters,
@@ -43,6 +44,7 @@ from api_exchange_testing import (
 )
 from api_exchange_testing.conformance import (
     BacklogSuite,
+    BudgetsSuite,
     CanonicalEncoderSuite,
     CheckpointsSuite,
     ClockSuite,
@@ -82,6 +84,7 @@ from api_exchange_testing.conformance import (
     UnitOfWorkSuite,
     WebhookSecretsSuite,
 )
+from api_exchange_testing.conformance.budgets import ConnectBudgets
 from api_exchange_testing.conformance.credential_store import ConnectCredentials
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
@@ -221,6 +224,13 @@ class TestInMemoryTenantDirectory(TenantDirectorySuite):
     def connect(self) -> Connect:
         directory = InMemoryTenantDirectory()
         return lambda: directory
+
+
+class TestInMemoryBudgets(BudgetsSuite):
+    @pytest.fixture
+    def connect_budgets(self) -> ConnectBudgets:
+        store = InMemoryStore()
+        return lambda: InMemoryBudgets(store)
 
 
 class TestInMemoryLeases(LeasesSuite):

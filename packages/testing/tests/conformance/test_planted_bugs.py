@@ -88,6 +88,13 @@ _PLANTED = Path(__file__).with_name("planted_bugs.py")
             },
         ),
         ("TestOutlivesItsTime", {"test_one_whose_time_was_up_gives_back_nothing_of_its_successor"}),
+        (
+            "TestGivesBack",
+            {
+                "test_of_two_times_until_which_it_is_closed_the_later_one_stands",
+                "test_closing_it_forgets_nothing_of_what_was_used",
+            },
+        ),
         ("TestAcknowledgesAtOnce", {"test_what_is_rolled_back_is_neither_sent_nor_acknowledged"}),
         (
             "TestSeesNoFailure",

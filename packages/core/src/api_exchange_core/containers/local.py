@@ -16,6 +16,7 @@ from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.files.webhook_secrets import FileWebhookSecrets
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
@@ -166,6 +167,7 @@ class LocalContainer(LocalStore):
         sealer=LocalStore.sealer,
         requests=providers.Singleton(SqlRequestLog, LocalStore.engine),
         webhook_secrets=LocalStore.webhook_secrets,
+        budgets=providers.Singleton(SqlBudgets, LocalStore.engine),
     )
     runner = providers.Singleton(
         Runner,

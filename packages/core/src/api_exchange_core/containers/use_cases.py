@@ -7,6 +7,7 @@ from dependency_injector import containers, providers
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.application.accept_request import AcceptRequest
+from api_exchange_core.application.budget_shares import BudgetShares
 from api_exchange_core.application.call_runner import CallRunner
 from api_exchange_core.application.chores import DoChore, purge_expired, relay_outbox, sweep_erased
 from api_exchange_core.application.claims import Claims
@@ -28,6 +29,7 @@ from api_exchange_core.application.tenant_gate import TenantGate
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.ports.budgets import Budgets
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.credential_store import CredentialStore
@@ -70,6 +72,7 @@ class UseCases(containers.DeclarativeContainer):
     sealer: providers.Dependency[Sealer] = providers.Dependency()
     requests: providers.Dependency[RequestLog] = providers.Dependency()
     webhook_secrets: providers.Dependency[WebhookSecrets] = providers.Dependency()
+    budgets: providers.Dependency[Budgets] = providers.Dependency()
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
     gate = providers.Singleton(TenantGate, tenants, clock, config_model=exchange.provided.tenant_config)
@@ -77,8 +80,15 @@ class UseCases(containers.DeclarativeContainer):
     reception = providers.Singleton(Reception, gate, units, failures, observer)
     claims = providers.Singleton(Claims, units, failures, clock, observer)
     credential_reader = providers.Singleton(CredentialReader, credentials, sealer, clock)
+    budget_shares = providers.Singleton(BudgetShares, budgets, clock)
     services = providers.Singleton(
-        Services, clock, sleeper, randomness, observer, credentials=credential_reader
+        Services,
+        clock,
+        sleeper,
+        randomness,
+        observer,
+        credentials=credential_reader,
+        budgets=budget_shares,
     )
     calls = providers.Singleton(CallRunner, services)
     forwarding = providers.Singleton(Forwarding, exchange.provided.name)

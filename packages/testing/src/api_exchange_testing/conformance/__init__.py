@@ -8,6 +8,7 @@ import pytest
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
 from api_exchange_testing.conformance.backlog import BacklogSuite  # noqa: E402
+from api_exchange_testing.conformance.budgets import BudgetsSuite  # noqa: E402
 from api_exchange_testing.conformance.canonical_encoder import CanonicalEncoderSuite  # noqa: E402
 from api_exchange_testing.conformance.checkpoints import CheckpointsSuite  # noqa: E402
 from api_exchange_testing.conformance.clock import ClockSuite  # noqa: E402
@@ -47,6 +48,7 @@ from api_exchange_testing.conformance.webhook_secrets import WebhookSecretsSuite
 
 __all__ = [
     "BacklogSuite",
+    "BudgetsSuite",
     "CanonicalEncoderSuite",
     "CheckpointsSuite",
     "ClockSuite",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -21,17 +21,8 @@ from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 
-_PARTS: Final = (
-    "queue",
-    "outbox",
-    "errors",
-    "journal",
-    "entity_versions",
-    "entities",
-    "checkpoints",
-    "credentials",
-    "requests",
-)
+_PARTS: Final = ("queue", "outbox", "errors", "journal", "entity_versions", "entities")
+_PARTS_OF_TENANTS: Final = (*_PARTS, "checkpoints", "credentials", "requests", "rate_budgets")
 
 
 Drop = Callable[[], object]
@@ -61,12 +52,12 @@ class InMemoryEraser(Eraser):
     @override
     def held(self, subject: Subject) -> Mapping[str, int]:
         with self._store.changed:
-            counted = {part: len(self._rows(subject, part)) for part in _PARTS}
+            counted = {part: len(self._rows(subject, part)) for part in self.parts(subject)}
         return {part: number for part, number in counted.items() if number}
 
     @override
     def parts(self, subject: Subject) -> Sequence[str]:
-        return _PARTS
+        return _PARTS_OF_TENANTS if subject.entity_id is None else _PARTS
 
     @override
     def begin(self, erasure: Erasure) -> None:
@@ -110,14 +101,10 @@ class InMemoryEraser(Eraser):
                 return self._errors(subject)
             case "journal":
                 return self._journal(subject)
-            case "checkpoints":
-                return self._checkpoints(subject)
-            case "credentials":
-                return self._credentials(subject)
-            case "requests":
-                return self._requests(subject)
-            case _:
+            case "entities" | "entity_versions":
                 return self._entities(subject, part)
+            case _:
+                return self._whole(subject, part)
 
     def _queued(self, subject: Subject) -> list[Drop]:
         queue = self._queue
@@ -129,12 +116,6 @@ class InMemoryEraser(Eraser):
             for message in queue.messages(name)
             if message.outgoing.tenant_id == subject.tenant_id and _is_about(message.body, subject)
         ]
-
-    def _checkpoints(self, subject: Subject) -> list[Drop]:
-        if subject.entity_id is not None:  # they keep digests of ids, and none of anybody's
-            return []
-        rows = self._store.of(subject.tenant_id).checkpoints
-        return [partial(rows.pop, source) for source in rows]
 
     def _waiting(self, subject: Subject) -> list[Drop]:
         waiting = self._store.outbox.waiting
@@ -158,13 +139,16 @@ class InMemoryEraser(Eraser):
             if subject.entity_id in (None, entry.entity_id)
         ]
 
-    def _credentials(self, subject: Subject) -> list[Drop]:
-        rows = self._store.of(subject.tenant_id).credentials
-        return [partial(rows.pop, system) for system in rows] if subject.entity_id is None else []
-
-    def _requests(self, subject: Subject) -> list[Drop]:
-        requests = self._store.of(subject.tenant_id).requests
-        return [partial(requests.pop, named) for named in requests] if subject.entity_id is None else []
+    def _whole(self, subject: Subject, part: str) -> list[Drop]:
+        """What is the tenant's, and no entity's."""
+        rows = self._store.of(subject.tenant_id)
+        whole: Mapping[str, dict[Any, Any]] = {
+            "checkpoints": rows.checkpoints,
+            "credentials": rows.credentials,
+            "requests": rows.requests,
+            "rate_budgets": rows.budgets,
+        }
+        return [partial(whole[part].pop, key) for key in whole[part]]
 
     def _entities(self, subject: Subject, part: str) -> list[Drop]:
         rows = self._store.of(subject.tenant_id).entities

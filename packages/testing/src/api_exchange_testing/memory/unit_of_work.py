@@ -21,6 +21,7 @@ from api_exchange_core.ports.error_log import ErrorLog
 from api_exchange_core.ports.journal import Journal
 from api_exchange_core.ports.outbox import Outbox
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from api_exchange_testing.memory.budget_rows import BudgetRows
 from api_exchange_testing.memory.checkpoints import CheckpointRows, InMemoryCheckpoints
 from api_exchange_testing.memory.entity_store import EntityRows, InMemoryEntityStore
 from api_exchange_testing.memory.error_log import ErrorRows, GroupRows, InMemoryErrorLog
@@ -41,6 +42,7 @@ class _TenantRows:
     checkpoints: CheckpointRows = field(default_factory=dict)
     credentials: dict[SystemName, SealedCredentials] = field(default_factory=dict)
     requests: RequestRows = field(default_factory=dict)
+    budgets: BudgetRows = field(default_factory=dict)
 
 
 class InMemoryStore:

@@ -15,6 +15,7 @@ from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.containers.use_cases import UseCases
+from api_exchange_core.ports.budgets import Budgets
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.credential_store import CredentialStore
 from api_exchange_core.ports.erasure import Eraser
@@ -62,6 +63,7 @@ class Ports:
     retention: RetentionStore
     credentials: CredentialStore
     sealer: Sealer
+    budgets: Budgets
 
 
 def ports_of(world: World) -> Ports:
@@ -80,6 +82,7 @@ def ports_of(world: World) -> Ports:
         retention=world.retention,
         credentials=world.credentials,
         sealer=world.sealer,
+        budgets=world.budgets,
     )
 
 
@@ -101,6 +104,7 @@ def faulty(world: World, place: Place, skew: timedelta) -> Ports:
         retention=interposed(ports.retention, "retention", place),
         credentials=interposed(ports.credentials, "credentials", place),
         sealer=interposed(ports.sealer, "sealer", place),
+        budgets=interposed(ports.budgets, "budgets", place),
     )
 
 

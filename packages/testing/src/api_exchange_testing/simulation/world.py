@@ -11,6 +11,7 @@ from typing_extensions import override
 from api_exchange_core import Exchange
 from api_exchange_core.domain.names import TenantId
 from api_exchange_testing.harness import START
+from api_exchange_testing.memory.budgets import InMemoryBudgets
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.credential_store import InMemoryCredentialStore
 from api_exchange_testing.memory.eraser import InMemoryEraser
@@ -61,6 +62,7 @@ class World:
         self.retention = InMemoryRetentionStore(self.store)
         self.credentials = InMemoryCredentialStore(self.store)
         self.sealer = InMemorySealer()
+        self.budgets = InMemoryBudgets(self.store)
         self.ledger = Ledger(exchange, one_store=one_store)
         self.entrance = NotedPublisher(self.queues, self.ledger)
 

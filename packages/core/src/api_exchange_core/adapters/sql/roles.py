@@ -63,6 +63,7 @@ RIGHTS: Final[Mapping[str, Rights]] = {
     "dead_letter_job_items": Rights.of("", "SELECT INSERT UPDATE DELETE"),
     "credentials": Rights.of("SELECT", "SELECT INSERT UPDATE DELETE"),
     "requests": Rights.of("SELECT INSERT UPDATE", "SELECT DELETE"),
+    "rate_budgets": Rights.of("SELECT INSERT UPDATE", "SELECT DELETE"),
 }
 """What this release needs, and all that it needs. A table that is not here can be reached by its owner alone."""
 

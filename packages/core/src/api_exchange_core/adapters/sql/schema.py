@@ -368,3 +368,14 @@ requests = Table(
     Column("held_until", UtcDateTime),  # while it is being taken in
     PrimaryKeyConstraint("tenant_id", "function", "key"),
 )
+
+rate_budgets = Table(
+    "rate_budgets",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("api", _IDENTIFIER, nullable=False),
+    # Microseconds since 1970: the statement that takes reckons with them, alike on both databases.
+    Column("used_until", BigInteger, nullable=False),
+    Column("closed_until", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "api"),
+)

@@ -16,12 +16,13 @@ from structlog.contextvars import merge_contextvars
 from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+from typing_extensions import override
 
 from api_exchange_core.adapters.telemetry.redaction import Redaction
 from api_exchange_core.domain.redaction import redacted
 
 _EXTRA = structlog.stdlib.ExtraAdder()
-_TALKATIVE = ("alembic", "azure", "boto3", "botocore", "httpcore", "httpx", "urllib3")
+_TALKATIVE = ("alembic", "azure", "boto3", "botocore", "httpx", "urllib3")
 """Libraries that log each of their steps or requests at INFO."""
 
 # structlog's own default shows the values of local variables, payloads and secrets among them.
@@ -82,6 +83,29 @@ def _configure_standard_library(first: list[Processor], last: list[Processor], t
     root.setLevel(threshold)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.NOTSET if threshold <= logging.DEBUG else logging.WARNING)
+    logging.getLogger("httpcore").setLevel(
+        logging.WARNING
+    )  # below that it shows whole headers, cookies among them
+    _hide_queries(logging.getLogger("httpx"))
+
+
+class _WithoutQueries(logging.Filter):
+    """Takes queries out of the addresses that httpx tells of: cursors, keys, and what was searched for."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                one.copy_with(query=None, fragment=None, userinfo=b"") if hasattr(one, "copy_with") else one
+                for one in record.args
+            )
+        return True
+
+
+def _hide_queries(logger: logging.Logger) -> None:
+    for other in [one for one in logger.filters if isinstance(one, _WithoutQueries)]:
+        logger.removeFilter(other)
+    logger.addFilter(_WithoutQueries())
 
 
 def _columns(stream: TextIO) -> structlog.dev.ConsoleRenderer:

@@ -1,0 +1,1 @@
+"""Page after page: which request comes next, as pure state machines."""
