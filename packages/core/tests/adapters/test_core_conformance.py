@@ -29,6 +29,7 @@ from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
@@ -74,6 +75,7 @@ from api_exchange_testing.conformance import (
     StatisticsSourceSuite,
     Storage,
     TenantDirectorySuite,
+    TokenStoreSuite,
     Transport,
     UnitOfWorkSuite,
 )
@@ -82,6 +84,7 @@ from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.tenant_directory import Connect
+from api_exchange_testing.conformance.token_store import ConnectTokens, TokenClient
 
 GRACE = timedelta(seconds=5)
 TENANTS = (TenantId("customer-a"), TenantId("customer-b"))
@@ -183,6 +186,16 @@ class TestSqlLeases(LeasesSuite):
     @pytest.fixture
     def connect_leases(self, new_engine: NewEngine) -> ConnectLeases:
         return lambda: SqlLeases(new_engine())
+
+
+class TestSqlTokenStore(TokenStoreSuite):
+    @pytest.fixture
+    def connect_tokens(self, new_engine: NewEngine, clock: PassingTime) -> ConnectTokens:
+        def connect() -> TokenClient:
+            store = SqlTokenStore(new_engine(), clock)
+            return TokenClient(store, store)
+
+        return connect
 
 
 class TestSqlEraser(EraserSuite):

@@ -34,6 +34,7 @@ from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
 from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,7 +66,8 @@ class InMemoryContainer(containers.DeclarativeContainer):
     tenants = providers.Singleton(InMemoryTenantDirectory)
     units = providers.Singleton(InMemoryUnitOfWorkFactory, store)
     files = providers.Singleton(InMemoryFileSink)
-    eraser = providers.Singleton(InMemoryEraser, store, queue=queue)
+    token_store = providers.Singleton(InMemoryTokenStore, clock)
+    eraser = providers.Singleton(InMemoryEraser, store, queue=queue, tokens=token_store)
     retention = providers.Singleton(InMemoryRetentionStore, store)
     sleeper = providers.Singleton(VirtualSleeper, clock)
 
@@ -103,6 +105,8 @@ class InMemoryContainer(containers.DeclarativeContainer):
         leases=providers.Singleton(InMemoryLeases),
         retention=retention,
         eraser=eraser,
+        token_store=token_store,
+        token_records=token_store,
     )
 
 

@@ -60,6 +60,7 @@ from api_exchange_testing.conformance import (
     StatisticsSourceSuite,
     Storage,
     TenantDirectorySuite,
+    TokenStoreSuite,
     Transport,
     UnitOfWorkSuite,
 )
@@ -68,8 +69,10 @@ from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.tenant_directory import Connect
+from api_exchange_testing.conformance.token_store import ConnectTokens, TokenClient
 from api_exchange_testing.memory.outbox import DUE_AFTER
 from api_exchange_testing.memory.profile import PORTABLE, SERVICE_BUS, SQS, STORAGE_QUEUE, Profile
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 
 
 def transport_of(queue: InMemoryQueue) -> Transport:
@@ -169,6 +172,13 @@ class TestInMemoryTenantDirectory(TenantDirectorySuite):
     def connect(self) -> Connect:
         directory = InMemoryTenantDirectory()
         return lambda: directory
+
+
+class TestInMemoryTokenStore(TokenStoreSuite):
+    @pytest.fixture
+    def connect_tokens(self, clock: PassingTime) -> ConnectTokens:
+        store = InMemoryTokenStore(clock)
+        return lambda: TokenClient(store, store)
 
 
 class TestInMemoryLeases(LeasesSuite):

@@ -27,6 +27,7 @@ from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
@@ -102,6 +103,7 @@ class LocalStore(containers.DeclarativeContainer):
     eraser = providers.Singleton(SqlEraser, engine)
     retention = providers.Singleton(SqlRetentionStore, engine)
     sleeper = providers.Singleton(SystemSleeper)
+    token_store = providers.Singleton(SqlTokenStore, engine)
 
     operations = providers.Container(
         Operations,
@@ -144,6 +146,8 @@ class LocalContainer(LocalStore):
         leases=providers.Singleton(SqlLeases, LocalStore.engine),
         retention=LocalStore.retention,
         eraser=LocalStore.eraser,
+        token_store=LocalStore.token_store,
+        token_records=LocalStore.token_store,
     )
     runner = providers.Singleton(
         Runner,

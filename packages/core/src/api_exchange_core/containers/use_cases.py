@@ -5,10 +5,19 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
+from api_exchange_core.adapters.system.no_sealer import NoSealer
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.application.accept_request import AcceptRequest
+from api_exchange_core.application.api_tokens import ApiTokens
 from api_exchange_core.application.call_runner import CallRunner
-from api_exchange_core.application.chores import DoChore, purge_expired, relay_outbox, sweep_erased
+from api_exchange_core.application.chores import (
+    DoChore,
+    count_token_uses,
+    purge_expired,
+    relay_outbox,
+    sweep_erased,
+    sweep_tokens,
+)
 from api_exchange_core.application.claims import Claims
 from api_exchange_core.application.entity_service import EntityService
 from api_exchange_core.application.erase import EraseTenant
@@ -35,8 +44,10 @@ from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
+from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
+from api_exchange_core.ports.token_store import TokenRecords, TokenStore
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
 
@@ -59,13 +70,19 @@ class UseCases(containers.DeclarativeContainer):
     leases: providers.Dependency[Leases] = providers.Dependency()
     retention: providers.Dependency[RetentionStore] = providers.Dependency()
     eraser: providers.Dependency[Eraser] = providers.Dependency()
+    token_store: providers.Dependency[TokenStore] = providers.Dependency()
+    token_records: providers.Dependency[TokenRecords] = providers.Dependency()
+    sealer: providers.Dependency[Sealer] = providers.Dependency(default=providers.Singleton(NoSealer))
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
     gate = providers.Singleton(TenantGate, tenants, clock, config_model=exchange.provided.tenant_config)
     failures = providers.Singleton(Failures, units, clock, randomness, observer)
     reception = providers.Singleton(Reception, gate, units, failures, observer)
     claims = providers.Singleton(Claims, units, failures, clock, observer)
-    services = providers.Singleton(Services, clock, sleeper, randomness, observer)
+    tokens = providers.Singleton(
+        ApiTokens, token_store, token_records, sealer, clock, sleeper, randomness, observer
+    )
+    services = providers.Singleton(Services, clock, sleeper, randomness, observer, tokens)
     calls = providers.Singleton(CallRunner, services)
     forwarding = providers.Singleton(Forwarding, exchange.provided.name)
     flush = providers.Singleton(Flush, units, hasher, forwarding, clock)
@@ -94,5 +111,7 @@ class UseCases(containers.DeclarativeContainer):
         providers.Singleton(relay_outbox, relay),
         providers.Singleton(purge_expired, purge),
         providers.Singleton(sweep_erased, erase_tenant),
+        providers.Singleton(count_token_uses, tokens),
+        providers.Singleton(sweep_tokens, token_records),
     )
     do_chore = providers.Singleton(DoChore, leases, clock, observer, owner=randomness.provided.new_id.call())

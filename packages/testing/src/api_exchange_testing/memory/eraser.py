@@ -19,6 +19,7 @@ from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing.memory.queue import InMemoryQueue
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 
 _PARTS: Final = ("queue", "outbox", "errors", "journal", "entity_versions", "entities")
@@ -34,10 +35,18 @@ class InMemoryEraser(Eraser):
     Args:
         store: whose rows.
         queue: where its messages are, if that is not within the store.
+        tokens: for other people's APIs.
     """
 
-    def __init__(self, store: InMemoryStore, *, queue: InMemoryQueue | None = None) -> None:
+    def __init__(
+        self,
+        store: InMemoryStore,
+        *,
+        queue: InMemoryQueue | None = None,
+        tokens: InMemoryTokenStore | None = None,
+    ) -> None:
         self._store = store
+        self._tokens = tokens
         self._queue = store.queue if queue is None else queue
         self._records: dict[str, Erasure] = {}
 
@@ -51,12 +60,14 @@ class InMemoryEraser(Eraser):
     @override
     def held(self, subject: Subject) -> Mapping[str, int]:
         with self._store.changed:
-            counted = {part: len(self._rows(subject, part)) for part in _PARTS}
+            counted = {part: len(self._rows(subject, part)) for part in self.parts(subject)}
         return {part: number for part, number in counted.items() if number}
 
     @override
     def parts(self, subject: Subject) -> Sequence[str]:
-        return _PARTS
+        if self._tokens is None or subject.entity_id is not None:
+            return _PARTS
+        return (*_PARTS, "api_tokens")
 
     @override
     def begin(self, erasure: Erasure) -> None:
@@ -100,6 +111,8 @@ class InMemoryEraser(Eraser):
                 return self._errors(subject)
             case "journal":
                 return self._journal(subject)
+            case "api_tokens":
+                return [] if self._tokens is None else self._tokens.drops(subject.tenant_id)
             case _:
                 return self._entities(subject, part)
 

@@ -20,6 +20,7 @@ from api_exchange_testing.memory.profile import PORTABLE, Profile
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 from api_exchange_testing.simulation.chores import WatchedLeases
 from api_exchange_testing.simulation.interposed import NotedPublisher
@@ -39,6 +40,7 @@ class World:
         tenants: the directory.
         observer: what was told to the observers of all instances.
         leases: who may do which chore.
+        tokens: for other people's APIs.
         ledger: what really happened.
     """
 
@@ -53,7 +55,8 @@ class World:
         self.tenants.add(exchange.tenants, now=self.clock.now())
         self.observer = RecordingObserver()
         self.leases = WatchedLeases(InMemoryLeases())
-        self.eraser = InMemoryEraser(self.store, queue=self.queues)
+        self.tokens = InMemoryTokenStore(self.clock)
+        self.eraser = InMemoryEraser(self.store, queue=self.queues, tokens=self.tokens)
         self.retention = InMemoryRetentionStore(self.store)
         self.ledger = Ledger(exchange, one_store=one_store)
         self.entrance = NotedPublisher(self.queues, self.ledger)
