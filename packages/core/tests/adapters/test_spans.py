@@ -54,6 +54,7 @@ from api_exchange_testing import (
     VirtualClock,
     VirtualSleeper,
 )
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 
 CUSTOMER = TenantId("customer-a")
 INBOX, OUTBOX = QueueName("inbox"), QueueName("outbox")
@@ -111,6 +112,7 @@ class Bench:
         self.use_cases = UseCases(
             exchange=providers.Object(exchange),
             clock=providers.Object(self.clock),
+            token_store=providers.Object(InMemoryTokenStore(self.clock)),
             randomness=providers.Object(SeededRandomness(0)),
             observer=providers.Object(observer),
             units=providers.Object(InMemoryUnitOfWorkFactory(self.store)),

@@ -115,7 +115,6 @@ class Deployment:
         self.instances += 1
         return ApiTokens(
             self.store,
-            self.store,
             self.sealer,
             Skewed(self.clock, skew),
             VirtualSleeper(self.clock),

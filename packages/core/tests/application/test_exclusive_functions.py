@@ -60,6 +60,7 @@ from api_exchange_testing import (
     VirtualClock,
     VirtualSleeper,
 )
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 
 TENANT = TenantId("customer-a")
 INBOX = QueueName("inbox")
@@ -116,6 +117,7 @@ class Shop:
         self.use_cases = UseCases(
             exchange=providers.Object(exchange),
             clock=providers.Object(self.clock),
+            token_store=providers.Object(InMemoryTokenStore(self.clock)),
             randomness=providers.Object(SeededRandomness(0)),
             observer=providers.Object(self.observer),
             units=providers.Object(self.units),

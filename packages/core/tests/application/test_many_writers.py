@@ -43,6 +43,7 @@ from api_exchange_testing import (
     VirtualClock,
 )
 from api_exchange_testing.conformance._threads import all_at_once
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 
 WRITERS = 64
 CUSTOMER = TenantId("customer-a")
@@ -80,6 +81,7 @@ class Bench:
         self.use_cases = UseCases(
             exchange=providers.Object(exchange),
             clock=providers.Object(self.clock),
+            token_store=providers.Object(InMemoryTokenStore(self.clock)),
             randomness=providers.Object(SeededRandomness(0)),
             observer=providers.Object(self.observer),
             units=providers.Object(self.units),

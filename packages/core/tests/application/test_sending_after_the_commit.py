@@ -42,6 +42,7 @@ from api_exchange_testing import (
     VirtualClock,
 )
 from api_exchange_testing.memory.outbox import DUE_AFTER
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 
 CUSTOMER = TenantId("customer-a")
 NEIGHBOUR = TenantId("customer-b")
@@ -162,6 +163,7 @@ class Bench:
         self.use_cases = UseCases(
             exchange=providers.Object(self.exchange),
             clock=providers.Object(self.clock),
+            token_store=providers.Object(InMemoryTokenStore(self.clock)),
             randomness=providers.Object(SeededRandomness(0)),
             observer=providers.Object(self.observer),
             units=providers.Object(self.units),

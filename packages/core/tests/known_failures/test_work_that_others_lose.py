@@ -43,6 +43,7 @@ from api_exchange_testing import (
     VirtualClock,
 )
 from api_exchange_testing.conformance._threads import all_at_once
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 
 CUSTOMER = TenantId("customer-a")
 INBOX = QueueName("inbox")
@@ -81,6 +82,7 @@ class Database:
         use_cases = UseCases(
             exchange=providers.Object(exchange),
             clock=providers.Object(self.clock),
+            token_store=providers.Object(InMemoryTokenStore(self.clock)),
             randomness=providers.Object(SeededRandomness(0)),
             observer=providers.Object(observer),
             units=providers.Object(SqlUnitOfWorkFactory(self.engine, queues_here=True)),

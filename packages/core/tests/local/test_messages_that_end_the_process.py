@@ -38,6 +38,7 @@ from api_exchange_testing import (
     SeededRandomness,
     VirtualClock,
 )
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 
 INBOX = QueueName("inbox")
 CUSTOMER = TenantId("customer-a")
@@ -79,6 +80,7 @@ class Bench:
         self.use_cases = UseCases(
             exchange=providers.Object(exchange),
             clock=providers.Object(self.clock),
+            token_store=providers.Object(InMemoryTokenStore(self.clock)),
             randomness=providers.Object(SeededRandomness(0)),
             observer=providers.Object(RecordingObserver()),
             units=providers.Object(self.units),

@@ -31,6 +31,7 @@ from api_exchange_testing.memory.observer import RecordingObserver
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.randomness import SeededRandomness
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
 
 TENANT = TenantId("customer-a")
@@ -93,6 +94,7 @@ class Machine:
         self.use_cases = UseCases(
             exchange=providers.Object(exchange),
             clock=providers.Object(self.clock),
+            token_store=providers.Object(InMemoryTokenStore(self.clock)),
             randomness=providers.Object(SeededRandomness(0)),
             observer=providers.Object(self.observer),
             units=providers.Object(InMemoryUnitOfWorkFactory(store)),

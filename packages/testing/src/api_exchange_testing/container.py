@@ -106,7 +106,6 @@ class InMemoryContainer(containers.DeclarativeContainer):
         retention=retention,
         eraser=eraser,
         token_store=token_store,
-        token_records=token_store,
     )
 
 

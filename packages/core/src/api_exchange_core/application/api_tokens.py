@@ -28,7 +28,7 @@ from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
-from api_exchange_core.ports.token_store import NOTHING, TokenRecords, TokenStore
+from api_exchange_core.ports.token_store import NOTHING, TokenStore
 
 _FIRST_PAUSE: Final = timedelta(milliseconds=10)
 _LONGEST_PAUSE: Final = timedelta(milliseconds=250)  # of whoever asks the store
@@ -50,7 +50,6 @@ class ApiTokens:
 
     Args:
         store: of the tokens.
-        records: the same, for counting uses.
         sealer: encrypts what is stored.
         clock: tells the time of this instance.
         sleeper: lets time pass.
@@ -61,7 +60,6 @@ class ApiTokens:
     def __init__(
         self,
         store: TokenStore,
-        records: TokenRecords,
         sealer: Sealer,
         clock: Clock,
         sleeper: Sleeper,
@@ -69,7 +67,6 @@ class ApiTokens:
         observer: Observer,
     ) -> None:
         self._store = store
-        self._records = records
         self._clock = clock
         self._sleeper = sleeper
         self._randomness = randomness
@@ -127,10 +124,10 @@ class ApiTokens:
         return self._store.invalidate(key, token_id)
 
     def flush_uses(self) -> int:
-        """Add what was counted since the last time to the records; how many uses that was."""
+        """Add what was counted since the last time to the store; how many uses that was."""
         with self._lock:
             uses, self._uses = self._uses, Counter()
-        self._records.count(uses)
+        self._store.count(uses)
         return uses.total()
 
     def _usable(self, key: TokenKey) -> HeldToken | None:

@@ -18,7 +18,7 @@ from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.leases import Leases
 from api_exchange_core.ports.observer import Observer
-from api_exchange_core.ports.token_store import TokenRecords
+from api_exchange_core.ports.token_store import TokenStore
 
 _RELAY_EVERY = timedelta(seconds=2)
 _TIDY_EVERY = timedelta(hours=1)
@@ -168,11 +168,11 @@ def count_token_uses(tokens: ApiTokens) -> Chore:
     return Chore(name="count-token-uses", every=_COUNT_EVERY, round=flush)
 
 
-def sweep_tokens(records: TokenRecords) -> Chore:
+def sweep_tokens(store: TokenStore) -> Chore:
     """Removes tokens that expired long ago, of APIs that nobody calls any more."""
 
     def some() -> Done:
-        count = records.sweep(unused_for=_TOKENS_KEPT, limit=_TOKENS_A_ROUND)
+        count = store.sweep(unused_for=_TOKENS_KEPT, limit=_TOKENS_A_ROUND)
         return Done(count, more=count == _TOKENS_A_ROUND)
 
     return Chore(name="sweep-tokens", every=_TIDY_EVERY, round=some, exclusive=True)

@@ -104,7 +104,7 @@ class MakeToken:
         """Replace the token that was *seen*.
 
         Returns:
-            The new one; None if another instance makes it, or has made it meanwhile.
+            The new one; None if another instance makes it, or was given the lease meanwhile.
 
         Raises:
             DeferError: the vendor refused, and is left alone for a while.
@@ -122,10 +122,14 @@ class MakeToken:
         try:
             answer = plan.grant.ask(refresh)
         except TokenRefusedError as refusal:
-            raise self._refused(lease, refusal) from refusal
+            problem = self._refused(lease, refusal)
+            if problem is None:
+                return None
+            raise problem from refusal
         except Exception as error:
-            self._failed(lease, plan, error)
-            raise
+            if self._failed(lease, plan, error):
+                raise
+            return None
         return self._stored(lease, plan, answer, asked_at)
 
     def _prepared(self, lease: TokenLease) -> Secret | None:
@@ -137,7 +141,8 @@ class MakeToken:
             self.store.give_back(lease, failed=False)
             raise
 
-    def _refused(self, lease: TokenLease, refusal: TokenRefusedError) -> ExchangeError:
+    def _refused(self, lease: TokenLease, refusal: TokenRefusedError) -> ExchangeError | None:
+        """What is to be raised; None if it is another instance's business by now."""
         refusals = lease.failures + 1
         bar = min(bar_after_refusal(refusals, asked=refusal.retry_after), LONGEST_WAIT)
         self.store.give_back(lease, failed=True, bar=bar)
@@ -151,13 +156,15 @@ class MakeToken:
             )
         return DeferError(f"{_named(lease.key)}: {refusal}", delay=bar)
 
-    def _failed(self, lease: TokenLease, plan: TokenPlan, error: Exception) -> None:
-        """Whether a token was issued is not known."""
+    def _failed(self, lease: TokenLease, plan: TokenPlan, error: Exception) -> bool:
+        """Whether a token was issued is not known. False if it is another instance's business by now."""
         self._tell("token.failed", lease.key, reason=type(error).__name__, times=lease.failures + 1)
         if not plan.grant.is_repeatable:
-            return  # the lease that nobody ends says that the refresh token may be used up
+            return True  # the lease that nobody ends says that the refresh token may be used up
         live_for = NOTHING if plan.pool is None else plan.pool.lifetime + plan.pool.skew
-        self.store.give_back(lease, failed=True, bar=bar_after_failure(lease.failures + 1), live_for=live_for)
+        return self.store.give_back(
+            lease, failed=True, bar=bar_after_failure(lease.failures + 1), live_for=live_for
+        )
 
     def _stored(
         self, lease: TokenLease, plan: TokenPlan, answer: TokenAnswer, asked_at: datetime

@@ -147,7 +147,6 @@ class LocalContainer(LocalStore):
         retention=LocalStore.retention,
         eraser=LocalStore.eraser,
         token_store=LocalStore.token_store,
-        token_records=LocalStore.token_store,
     )
     runner = providers.Singleton(
         Runner,

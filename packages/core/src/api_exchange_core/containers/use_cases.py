@@ -47,7 +47,7 @@ from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
-from api_exchange_core.ports.token_store import TokenRecords, TokenStore
+from api_exchange_core.ports.token_store import TokenStore
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
 
@@ -71,7 +71,6 @@ class UseCases(containers.DeclarativeContainer):
     retention: providers.Dependency[RetentionStore] = providers.Dependency()
     eraser: providers.Dependency[Eraser] = providers.Dependency()
     token_store: providers.Dependency[TokenStore] = providers.Dependency()
-    token_records: providers.Dependency[TokenRecords] = providers.Dependency()
     sealer: providers.Dependency[Sealer] = providers.Dependency(default=providers.Singleton(NoSealer))
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
@@ -79,9 +78,7 @@ class UseCases(containers.DeclarativeContainer):
     failures = providers.Singleton(Failures, units, clock, randomness, observer)
     reception = providers.Singleton(Reception, gate, units, failures, observer)
     claims = providers.Singleton(Claims, units, failures, clock, observer)
-    tokens = providers.Singleton(
-        ApiTokens, token_store, token_records, sealer, clock, sleeper, randomness, observer
-    )
+    tokens = providers.Singleton(ApiTokens, token_store, sealer, clock, sleeper, randomness, observer)
     services = providers.Singleton(Services, clock, sleeper, randomness, observer, tokens)
     calls = providers.Singleton(CallRunner, services)
     forwarding = providers.Singleton(Forwarding, exchange.provided.name)
@@ -112,6 +109,6 @@ class UseCases(containers.DeclarativeContainer):
         providers.Singleton(purge_expired, purge),
         providers.Singleton(sweep_erased, erase_tenant),
         providers.Singleton(count_token_uses, tokens),
-        providers.Singleton(sweep_tokens, token_records),
+        providers.Singleton(sweep_tokens, token_store),
     )
     do_chore = providers.Singleton(DoChore, leases, clock, observer, owner=randomness.provided.new_id.call())

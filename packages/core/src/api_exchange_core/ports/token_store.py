@@ -188,6 +188,24 @@ class TokenStore(Protocol):
             TransientError: the store could not be reached.
         """
 
+    @abstractmethod
+    def count(self, uses: Mapping[tuple[TokenKey, int], int]) -> None:
+        """Add to the uses of slots; of those that are not there any more nothing is kept.
+
+        Raises:
+            TransientError: the store could not be reached; whether they were added is not known.
+        """
+
+    @abstractmethod
+    def sweep(self, *, unused_for: timedelta, limit: int) -> int:
+        """Remove up to *limit* slots whose tokens expired so long ago; how many that was.
+
+        Those stay that hold a refresh token, are barred or leased, or whose token may be live.
+
+        Raises:
+            TransientError: the store could not be reached.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
@@ -221,24 +239,6 @@ class TokenRecords(Protocol):
 
         Returns:
             How many slots there were.
-
-        Raises:
-            TransientError: the store could not be reached.
-        """
-
-    @abstractmethod
-    def count(self, uses: Mapping[tuple[TokenKey, int], int]) -> None:
-        """Add to the uses of slots; of those that are not there any more nothing is kept.
-
-        Raises:
-            TransientError: the store could not be reached; whether they were added is not known.
-        """
-
-    @abstractmethod
-    def sweep(self, *, unused_for: timedelta, limit: int) -> int:
-        """Remove up to *limit* slots whose tokens expired so long ago; how many that was.
-
-        Those stay that hold a refresh token, are barred or leased, or whose token may be live.
 
         Raises:
             TransientError: the store could not be reached.

@@ -298,8 +298,8 @@ class TokenStoreSuite(Suite):
         first.makes("t-1")
         first.makes("t-2", slot=1)
         for client in (first, second):
-            client.records.count({(_KEY, 0): 3, (_KEY, 1): 1, (_OTHERS[0], 0): 5})
-        first.records.count({})
+            client.store.count({(_KEY, 0): 3, (_KEY, 1): 1, (_OTHERS[0], 0): 5})
+        first.store.count({})
         assert {slot: state.uses for slot, state in first.store.read(_KEY).items()} == {0: 6, 1: 2}
         assert first.store.read(_OTHERS[0]) == {}
 
@@ -319,9 +319,9 @@ class TokenStoreSuite(Suite):
         for slot in range(3):
             first.makes(f"t-{slot}", slot=slot)
         clock.advance(_LIFE + timedelta(days=1) - _MOMENT)
-        assert first.records.sweep(unused_for=timedelta(days=1), limit=2) == 0
+        assert first.store.sweep(unused_for=timedelta(days=1), limit=2) == 0
         clock.advance(_MOMENT)
-        assert [first.records.sweep(unused_for=timedelta(days=1), limit=2) for _ in range(3)] == [2, 1, 0]
+        assert [first.store.sweep(unused_for=timedelta(days=1), limit=2) for _ in range(3)] == [2, 1, 0]
         assert first.store.read(_KEY) == {}
 
     def test_what_is_still_needed_is_not_swept(self, first: TokenClient, clock: PassingTime) -> None:
@@ -331,7 +331,7 @@ class TokenStoreSuite(Suite):
         first.store.give_back(first.leads("live", slot=3), failed=True, live_for=timedelta(days=30))
         clock.advance(timedelta(days=2))
         first.makes("t-4", slot=4)
-        assert first.records.sweep(unused_for=timedelta(days=1), limit=9) == 0
+        assert first.store.sweep(unused_for=timedelta(days=1), limit=9) == 0
         assert set(first.store.read(_KEY)) == {0, 1, 2, 3, 4}
 
     def test_the_lease_of_a_row_that_was_removed_is_worth_nothing(
@@ -340,7 +340,7 @@ class TokenStoreSuite(Suite):
         old = first.leads("one")
         assert first.stores(old, "t-1")
         clock.advance(timedelta(days=2))
-        assert first.records.sweep(unused_for=timedelta(hours=1), limit=9) == 1
+        assert first.store.sweep(unused_for=timedelta(hours=1), limit=9) == 1
         new = first.leads("two")
         assert new.fence == old.fence
         assert not first.stores(old, "t-old")

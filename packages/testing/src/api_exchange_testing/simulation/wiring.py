@@ -26,7 +26,7 @@ from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
-from api_exchange_core.ports.token_store import TokenRecords, TokenStore
+from api_exchange_core.ports.token_store import TokenStore
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 from api_exchange_testing.memory.randomness import SeededRandomness
 from api_exchange_testing.memory.sleeper import VirtualSleeper
@@ -60,7 +60,6 @@ class Ports:
     eraser: Eraser
     retention: RetentionStore
     token_store: TokenStore
-    token_records: TokenRecords
 
 
 def ports_of(world: World) -> Ports:
@@ -78,7 +77,6 @@ def ports_of(world: World) -> Ports:
         eraser=world.eraser,
         retention=world.retention,
         token_store=world.tokens,
-        token_records=world.tokens,
     )
 
 
@@ -99,7 +97,6 @@ def faulty(world: World, place: Place, skew: timedelta) -> Ports:
         eraser=interposed(ports.eraser, "eraser", place),
         retention=interposed(ports.retention, "retention", place),
         token_store=interposed(ports.token_store, "tokens", place),
-        token_records=interposed(ports.token_records, "tokens", place),
     )
 
 
