@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
@@ -41,8 +41,8 @@ class TokenState:
 
     generation: int = 0
     token_id: TokenId | None = None
-    sealed: SealedText | None = None
-    refresh: SealedText | None = None
+    sealed: SealedText | None = field(default=None, repr=False)
+    refresh: SealedText | None = field(default=None, repr=False)
     expires_in: timedelta = NOTHING
     lifetime: timedelta = NOTHING
     live_for: timedelta = NOTHING
@@ -69,7 +69,7 @@ class TokenLease:
     slot: int
     owner: str
     fence: int
-    refresh: SealedText | None = None
+    refresh: SealedText | None = field(default=None, repr=False)
     failures: int = 0
 
 
@@ -101,8 +101,8 @@ class NewToken:
     """
 
     token_id: TokenId
-    sealed: SealedText
-    refresh: SealedText | None
+    sealed: SealedText = field(repr=False)
+    refresh: SealedText | None = field(repr=False)
     expires_in: timedelta
     lifetime: timedelta
     live_for: timedelta
