@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +31,7 @@ from pydantic import BaseModel, SecretStr
 from typing_extensions import override
 
 from api_exchange_core import (
+    ApiTokenService,
     DeferError,
     EntityReference,
     Exchange,
@@ -46,6 +47,7 @@ from api_exchange_core import (
     RetryableError,
     RetryPolicy,
     TenantFromApiKey,
+    TokenAnswer,
     TransientError,
     tenant_context,
 )
@@ -75,6 +77,8 @@ from api_exchange_core.ports.error_log import ErrorEntry
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Handled, Outcome
 from api_exchange_core.ports.outbox import OutboxRow, OutgoingLine
+from api_exchange_core.ports.sealer import SealedText, Sealer
+from api_exchange_core.ports.token_grant import TokenRefusedError
 
 SECRET = "hunter2Zq81secret"
 PAYLOAD = "Mister4711Payload"
@@ -197,7 +201,43 @@ def logging_what_failed(_: Message, __: ProcessorContext) -> ProcessingResult:
     return done()
 
 
+class HexSealer(Sealer):
+    """Enough of a seal for the secret not to be found by its text."""
+
+    @override
+    def seal(self, secret: bytes, *, bound_to: Sequence[str]) -> SealedText:
+        return SealedText(secret.hex())
+
+    @override
+    def unseal(self, sealed: SealedText, *, bound_to: Sequence[str]) -> bytes:
+        return bytes.fromhex(sealed)
+
+    @override
+    def is_current(self, sealed: SealedText) -> bool:
+        return True
+
+
+def using_a_token(_: Message, __: ProcessorContext) -> ProcessingResult:
+    tokens = ApiTokenService("shop", lambda: TokenAnswer.of(SECRET, 3600, SECRET))
+    token, token_id = tokens.get_valid_token("external_api_call")
+    assert token == SECRET
+    structlog.get_logger().info("asking", token_id=token_id, service=tokens)
+    if tokens.invalidate(token_id):
+        raise RetryableError(f"401 for token {token_id}")
+    return done()
+
+
+def refused_a_token(_: Message, __: ProcessorContext) -> ProcessingResult:
+    def refuse() -> TokenAnswer:
+        raise TokenRefusedError(f"400 for Authorization: Basic {SECRET}", final=True)
+
+    ApiTokenService("shop", refuse).get_valid_token("external_api_call")
+    return done()
+
+
 STEPS: dict[str, ProcessorInterface] = {
+    "token": Does(using_a_token),
+    "refused token": Does(refused_a_token),
     "keeping": Does(keeping),
     "value error": Does(raising(ValueError(SECRET_TEXT))),
     "retryable": Does(raising(RetryableError(SECRET_TEXT))),
@@ -289,6 +329,7 @@ class Shop:
             database_url=SecretStr(f"sqlite:///{folder}/{SECRET}.db"), output_folder=folder / "output"
         )
         self.container: LocalContainer = prepared_container(exchange, settings, observer=told.observer)
+        self.container.use_cases.sealer.override(providers.Object(HexSealer()))
         now = self.container.clock().now()
         self.container.tenants().add_api_key(CUSTOMER, key_hash=api_key_hash(KEY), now=now)
         self._seen: list[object] = []

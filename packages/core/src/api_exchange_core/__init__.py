@@ -3,6 +3,8 @@
 Write processors, declare on which trigger each runs, and let the framework deliver. See the README for a first one.
 """
 
+from api_exchange_core.application.api_token_service import ApiTokenService
+from api_exchange_core.domain.api_token import TokenPool, TokenUse
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.entity import EntityReference, PersistOutcome
 from api_exchange_core.domain.errors import (
@@ -33,10 +35,12 @@ from api_exchange_core.domain.retry import RetryPolicy
 from api_exchange_core.domain.rules import FAIL, Routing, Rule, all_of, any_of, field, not_
 from api_exchange_core.domain.schedule import Schedule
 from api_exchange_core.domain.tenant import current_tenant, tenant_context
+from api_exchange_core.domain.token_answer import TokenAnswer
 from api_exchange_core.domain.trigger import TenantFromApiKey
 
 __all__ = [
     "FAIL",
+    "ApiTokenService",
     "DeclarationError",
     "DeferError",
     "EntityReference",
@@ -65,6 +69,9 @@ __all__ = [
     "Rule",
     "Schedule",
     "TenantFromApiKey",
+    "TokenAnswer",
+    "TokenPool",
+    "TokenUse",
     "TransientError",
     "all_of",
     "any_of",

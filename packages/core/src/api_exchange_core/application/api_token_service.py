@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 from api_exchange_core.application.services import current_deadline, current_services
@@ -94,6 +93,8 @@ class ApiTokenService:
 
     async def invalidate_async(self, token_id: str) -> bool:
         """As `invalidate`, while what else runs on the event loop goes on."""
+        import asyncio  # which a cold start of what is not async does without
+
         return await asyncio.to_thread(self.invalidate, token_id)
 
     def _key(self) -> TokenKey:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -101,6 +100,8 @@ class ApiTokens:
 
     async def get_async(self, key: TokenKey, plan: TokenPlan, deadline: Deadline = NO_DEADLINE) -> HeldToken:
         """As `get`, while what else runs on the event loop goes on."""
+        import asyncio  # which a cold start of what is not async does without
+
         waiting = _Waiting(self._clock.now())
         while (held := self.at_hand(key)) is None:
             if key not in self._busy:

@@ -64,7 +64,7 @@ def invalidate(
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
-    """Forget the tokens of an API; the next call asks for another one. Processes that run use theirs until it is old."""
+    """Forget the tokens of an API; the next one is asked for anew. Processes use what they have until it is old."""
     from api_exchange_core.cli.opened import opened
     from api_exchange_core.cli.show import said
 
