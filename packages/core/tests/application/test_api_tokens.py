@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from api_exchange_core.adapters.system.clock import SystemClock
+from api_exchange_core.adapters.system.randomness import SystemRandomness
+from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.application.api_tokens import ApiTokens
-from api_exchange_core.application.token_plan import TokenPlan
+from api_exchange_core.application.token_plan import CallableGrant, TokenPlan
 from api_exchange_core.domain.api_token import MOST_REFUSALS, TokenId, TokenKey, TokenPool, TokenUse
 from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
 from api_exchange_core.domain.errors import (
@@ -29,8 +33,9 @@ from api_exchange_core.domain.token_answer import TokenAnswer
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.sealer import SealedText, Sealer
 from api_exchange_core.ports.token_grant import TokenGrant, TokenRefusedError
-from api_exchange_core.ports.token_store import NewToken, TokenLease
+from api_exchange_core.ports.token_store import NewToken, TokenLease, TokenState
 from api_exchange_testing import RecordingObserver, SeededRandomness, VirtualClock
+from api_exchange_testing.conformance._threads import all_at_once
 from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.token_store import InMemoryTokenStore
 
@@ -578,6 +583,36 @@ def test_counts_that_are_lost_fail_no_call(deployment: Deployment) -> None:
     deployment.store = Uncounted(deployment.clock)
     assert deployment.token(deployment.instance()) == "token-0"
     assert "token.uses_lost" in [one.name for one in deployment.observer.events]
+
+
+# In one process
+
+
+def test_of_the_threads_of_a_process_one_looks_into_the_store(deployment: Deployment) -> None:
+    reads: list[TokenKey] = []
+
+    class Watched(InMemoryTokenStore):
+        def read(self, key: TokenKey) -> Mapping[int, TokenState]:
+            reads.append(key)
+            return super().read(key)
+
+    system = SystemClock()
+    store = Watched(system)
+    instance = ApiTokens(
+        store, deployment.sealer, system, SystemSleeper(), SystemRandomness(), deployment.observer
+    )
+    asked: list[float] = []
+    enough = threading.Event()
+
+    def slowly() -> tuple[str, float]:
+        asked.append(1)
+        enough.wait(0.05)
+        return "token-0", 3600
+
+    plan = TokenPlan(grant=CallableGrant(slowly))
+    tokens = all_at_once(lambda _: instance.get(KEY, plan).token.reveal(), threads=16)
+    assert tokens == ["token-0"] * 16
+    assert (len(asked), len(reads)) == (1, 1)
 
 
 # On an event loop

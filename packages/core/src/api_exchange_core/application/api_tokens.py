@@ -34,6 +34,7 @@ _LONGEST_PAUSE: Final = timedelta(milliseconds=250)  # of whoever asks the store
 _LONGEST_PAUSE_HERE: Final = timedelta(milliseconds=40)  # of whoever waits for that one
 _GROWTH: Final = 1.4
 _GROWTHS: Final = 16
+_WORTH_A_LINE: Final = timedelta(seconds=1)
 _AHEAD_AGAIN: Final = timedelta(seconds=5)
 _STAY_AWAY: Final = timedelta(seconds=2)
 _TO_THE_DEADLINE: Final = timedelta(seconds=1)
@@ -172,9 +173,11 @@ class ApiTokens:
                     self._end(key)
                 break
             self._sleeper.sleep(self._pause(key, waiting, plan, deadline, _LONGEST_PAUSE_HERE))
-        if waiting.pauses:
-            waited = (self._clock.now() - waiting.since).total_seconds()
-            self._observer.event("token.waited", tenant_id=key.tenant_id, api=key.api, seconds=waited)
+        waited = self._clock.now() - waiting.since
+        if waited >= _WORTH_A_LINE:
+            self._observer.event(
+                "token.waited", tenant_id=key.tenant_id, api=key.api, seconds=waited.total_seconds()
+            )
         return held
 
     def _polled(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, waiting: _Waiting) -> HeldToken:

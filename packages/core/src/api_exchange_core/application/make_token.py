@@ -184,7 +184,6 @@ class MakeToken:
         if not self._store_persistently(lease, token):
             self._tell("token.late", lease.key, seconds=took.total_seconds())
             return None
-        self._tell("token.made", lease.key, seconds=took.total_seconds(), expires_in=left.total_seconds())
         return self._held(
             answer.token, token.token_id, lease.slot, answer.expires_in, answer.expires_in, plan, asked_at
         )
