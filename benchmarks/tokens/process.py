@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import httpx
@@ -82,7 +83,7 @@ def main(database: str, url: str, worker: int, skew: float, threads: int) -> Non
         for line in sys.stdin:
             scope = line.strip()
             service = ApiTokenService(
-                API, CallableGrant(lambda scope=scope: ask(url, scope, worker), TIMEOUT), scope=scope
+                API, CallableGrant(partial(ask, url, scope, worker), TIMEOUT), scope=scope
             )
             start = threading.Barrier(threads)
             got = list(pool.map(lambda _, own=service, at=start: one(services, own, at), range(threads)))
