@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
+from pydantic import BaseModel, SecretStr
 
 from api_exchange_core.adapters.http.grants import ClientAuth, ClientCredentials, RefreshToken
 from api_exchange_core.application.token_plan import CallableGrant
@@ -98,6 +99,19 @@ def test_client_credentials_go_into_the_body_where_a_vendor_wants_that(endpoint:
     assert endpoint.authorization == [None]
     (form,) = endpoint.forms
     assert (form["client_id"], form["client_secret"]) == ("my client", "s3cr3t/+:")
+
+
+def test_credentials_may_be_a_source_of_a_model(endpoint: Endpoint) -> None:
+    class Account(BaseModel):
+        client_id: str
+        client_secret: SecretStr
+
+    class Source:
+        def get(self) -> Account:
+            return Account(client_id="me", client_secret=SecretStr("s3cr3t"))
+
+    ClientCredentials(token_url=endpoint.url, credentials=Source(), auth=ClientAuth.BODY).ask(None)
+    assert (endpoint.forms[0]["client_id"], endpoint.forms[0]["client_secret"]) == ("me", "s3cr3t")
 
 
 def test_the_newest_refresh_token_is_used_and_the_next_one_handed_on(endpoint: Endpoint) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Protocol
 from urllib.parse import quote_plus
 
+from pydantic import SecretStr
 from typing_extensions import override
 
 from api_exchange_core.adapters.http.token_endpoint import TokenEndpoint
@@ -16,10 +18,21 @@ from api_exchange_core.domain.secret import Secret
 from api_exchange_core.domain.token_answer import UNSAID_LIFE, TokenAnswer
 from api_exchange_core.ports.token_grant import TokenGrant, TokenRefusedError
 
-Credentials = Callable[[], Mapping[str, str]]
-"""Gives ``client_id`` and ``client_secret``, and ``refresh_token`` where one is needed, of the current tenant.
 
-Called for each exchange, so that what was changed counts at once.
+class CredentialSource(Protocol):
+    """Has the credentials of the current tenant, as `ApiCredentials` does."""
+
+    def get(self) -> object:
+        """Something with the attributes `client_id` and `client_secret`, and `refresh_token` where one is needed.
+
+        Each is a text or a `pydantic.SecretStr`.
+        """
+
+
+Credentials = CredentialSource | Callable[[], Mapping[str, str]]
+"""A source of credentials, or a function that gives them by name.
+
+Asked for each exchange, so that what was changed counts at once.
 """
 
 
@@ -61,16 +74,16 @@ class _OAuthGrant(TokenGrant):
                 f"{self.token_url!r} is no URL of a token endpoint: it begins with https://"
             )
 
-    def _given(self) -> Mapping[str, str]:
+    def _given(self) -> object:
         """The credentials. Without them nobody is asked, so nothing is used up."""
         try:
-            return self.credentials()
+            return self.credentials() if callable(self.credentials) else self.credentials.get()
         except (ExchangeError, LookupError) as error:
             raise TokenRefusedError(
                 f"there are no credentials: {error}", final=not isinstance(error, TransientError)
             ) from error
 
-    def _exchange(self, form: Mapping[str, str], given: Mapping[str, str]) -> TokenAnswer:
+    def _exchange(self, form: Mapping[str, str], given: object) -> TokenAnswer:
         client = (_of(given, "client_id"), _of(given, "client_secret"))
         fields = {**self.extra, **form} | ({} if self.scope is None else {"scope": self.scope})
         endpoint = TokenEndpoint(self.token_url, self.timeout, self.unsaid)
@@ -122,8 +135,9 @@ class RefreshToken(_OAuthGrant):
         return self._exchange({"grant_type": "refresh_token", "refresh_token": newest}, given)
 
 
-def _of(given: Mapping[str, str], name: str) -> str:
-    value = given.get(name)
-    if not value:
+def _of(given: object, name: str) -> str:
+    value = given.get(name) if isinstance(given, Mapping) else getattr(given, name, None)
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str) or not text:
         raise TokenRefusedError(f"the credentials hold no {name!r}", final=True)
-    return value
+    return text
