@@ -429,7 +429,7 @@ def test_an_exchange_that_nobody_ended_is_not_repeated_until_an_operator_says_so
     with pytest.raises(Killed):
         rotating.token(rotating.instance())
     rotating.vendor.meanwhile = lambda: None
-    with pytest.raises(PermanentError, match=r"never ended.*tokens reset customer-a shop"):
+    with pytest.raises(PermanentError, match=r"never ended.*tokens reset customer-a shop --scope 'orders'"):
         rotating.token(rotating.instance())
     assert rotating.vendor.asked == [None, "refresh-0"]
     rotating.store.reset(KEY, forget_refresh=True)

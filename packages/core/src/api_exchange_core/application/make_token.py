@@ -230,10 +230,11 @@ class MakeToken:
 
 def used_up(key: TokenKey) -> PermanentError:
     """What is raised where a refresh token may have been used up by an instance that died before it stored the next."""
+    scope = f" --scope {key.scope!r}" if key.scope else ""
     return PermanentError(
         f"{_named(key)}: an exchange of the refresh token was begun and never ended, so the token may be used up. "
-        f"`api-exchange tokens reset {key.tenant_id} {key.api}` tries it once more; with --forget-refresh-token the "
-        "next exchange begins with the configured one. Then replay the dead letters"
+        f"`api-exchange tokens reset {key.tenant_id} {key.api}{scope}` tries it once more; with "
+        "--forget-refresh-token the next exchange begins with the configured one. Then replay the dead letters"
     )
 
 
