@@ -19,6 +19,7 @@ from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySou
 from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.containers.use_cases import UseCases
@@ -115,6 +116,7 @@ class Parts:
             retention=providers.Object(SqlRetentionStore(self.store)),
             eraser=providers.Object(SqlEraser(self.store)),
             budgets=providers.Object(SqlBudgets(self.store)),
+            token_store=providers.Object(SqlTokenStore(self.store)),
         )
         use_cases.relay.add_kwargs(lease=_LEASE)
         return use_cases

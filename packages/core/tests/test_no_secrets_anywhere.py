@@ -34,6 +34,7 @@ from typing_extensions import override
 
 from api_exchange_core import (
     ApiCredentials,
+    ApiTokenService,
     DeferError,
     EntityReference,
     Exchange,
@@ -49,6 +50,7 @@ from api_exchange_core import (
     RetryableError,
     RetryPolicy,
     TenantFromApiKey,
+    TokenAnswer,
     TransientError,
     tenant_context,
 )
@@ -83,6 +85,7 @@ from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Handled, Outcome
 from api_exchange_core.ports.outbox import OutboxRow, OutgoingLine
 from api_exchange_core.ports.sealer import SealedText
+from api_exchange_core.ports.token_grant import TokenRefusedError
 
 SECRET = "hunter2Zq81secret"
 PAYLOAD = "Mister4711Payload"
@@ -205,7 +208,27 @@ def logging_what_failed(_: Message, __: ProcessorContext) -> ProcessingResult:
     return done()
 
 
+def using_a_token(_: Message, __: ProcessorContext) -> ProcessingResult:
+    tokens = ApiTokenService("shop", lambda: TokenAnswer.of(SECRET, 3600, SECRET))
+    token, token_id = tokens.get_valid_token("external_api_call")
+    assert token == SECRET
+    structlog.get_logger().info("asking", token_id=token_id, service=tokens)
+    if tokens.invalidate(token_id):
+        raise RetryableError(f"401 for token {token_id}")
+    return done()
+
+
+def refused_a_token(_: Message, __: ProcessorContext) -> ProcessingResult:
+    def refuse() -> TokenAnswer:
+        raise TokenRefusedError(f"400 for Authorization: Basic {SECRET}", final=True)
+
+    ApiTokenService("shop", refuse).get_valid_token("external_api_call")
+    return done()
+
+
 STEPS: dict[str, ProcessorInterface] = {
+    "token": Does(using_a_token),
+    "refused token": Does(refused_a_token),
     "keeping": Does(keeping),
     "value error": Does(raising(ValueError(SECRET_TEXT))),
     "retryable": Does(raising(RetryableError(SECRET_TEXT))),
@@ -283,6 +306,11 @@ RETRIES: dict[str, tuple[RetryPolicy, bool | Exclusive]] = {
     "quick": (QUICK, False),
     "exclusive": (PLAIN, Exclusive()),
 }
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEYRING, new_entry("k1"))
 
 
 class Shop:

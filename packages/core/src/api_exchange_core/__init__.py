@@ -4,6 +4,8 @@ Write processors, declare on which trigger each runs, and let the framework deli
 """
 
 from api_exchange_core.application.api_credentials import ApiCredentials
+from api_exchange_core.application.api_token_service import ApiTokenService
+from api_exchange_core.domain.api_token import TokenPool, TokenUse
 from api_exchange_core.domain.checkpoint_desk import CheckpointHandle
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.entity import EntityReference, PersistOutcome
@@ -49,11 +51,13 @@ from api_exchange_core.domain.source import Source
 from api_exchange_core.domain.source_name import Window
 from api_exchange_core.domain.tenant import current_tenant, tenant_context
 from api_exchange_core.domain.tenant_source import TenantFromApiKey, TenantFromSignedField, TenantFromWebhook
+from api_exchange_core.domain.token_answer import TokenAnswer
 from api_exchange_core.domain.watermark import Watermark
 
 __all__ = [
     "FAIL",
     "ApiCredentials",
+    "ApiTokenService",
     "CheckpointHandle",
     "DeclarationError",
     "DeferError",
@@ -96,6 +100,9 @@ __all__ = [
     "TenantFromApiKey",
     "TenantFromSignedField",
     "TenantFromWebhook",
+    "TokenAnswer",
+    "TokenPool",
+    "TokenUse",
     "TransientError",
     "Watermark",
     "Window",

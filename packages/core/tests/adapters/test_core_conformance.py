@@ -38,6 +38,7 @@ from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
@@ -98,6 +99,7 @@ from api_exchange_testing.conformance import (
     StatisticsSourceSuite,
     Storage,
     TenantDirectorySuite,
+    TokenStoreSuite,
     Transport,
     UnitOfWorkSuite,
     WebhookSecretsSuite,
@@ -112,6 +114,7 @@ from api_exchange_testing.conformance.payload_store import Damage
 from api_exchange_testing.conformance.request_log import ConnectRequestLog
 from api_exchange_testing.conformance.secret_source import Keep
 from api_exchange_testing.conformance.tenant_directory import Connect
+from api_exchange_testing.conformance.token_store import ConnectTokens, TokenClient
 from api_exchange_testing.conformance.webhook_secrets import Knowing, Secrets
 
 GRACE = timedelta(seconds=5)
@@ -257,6 +260,16 @@ class TestSqlBudgets(BudgetsSuite):
     @pytest.fixture
     def connect_budgets(self, new_engine: NewEngine) -> ConnectBudgets:
         return lambda: SqlBudgets(new_engine())
+
+
+class TestSqlTokenStore(TokenStoreSuite):
+    @pytest.fixture
+    def connect_tokens(self, new_engine: NewEngine, clock: PassingTime) -> ConnectTokens:
+        def connect() -> TokenClient:
+            store = SqlTokenStore(new_engine(), clock)
+            return TokenClient(store, store)
+
+        return connect
 
 
 class TestSqlEraser(EraserSuite):

@@ -26,6 +26,7 @@ from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.clock import Clock
@@ -59,6 +60,7 @@ from api_exchange_testing.conformance import (
     StatisticsSourceSuite,
     Storage,
     TenantDirectorySuite,
+    TokenStoreSuite,
     Transport,
     UnitOfWorkSuite,
 )
@@ -69,6 +71,7 @@ from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.request_log import ConnectRequestLog
 from api_exchange_testing.conformance.tenant_directory import Connect
+from api_exchange_testing.conformance.token_store import ConnectTokens, TokenClient
 
 GRACE = timedelta(seconds=5)
 TENANTS = (TenantId("customer-a"), TenantId("customer-b"))
@@ -195,6 +198,16 @@ class TestSqlBudgetsAsRuntime(BudgetsSuite):
     @pytest.fixture
     def connect_budgets(self, new_engine: NewEngine) -> ConnectBudgets:
         return lambda: SqlBudgets(new_engine())
+
+
+class TestSqlTokenStoreAsRuntime(TokenStoreSuite):
+    @pytest.fixture
+    def connect_tokens(self, new_engine: NewEngine, clock: PassingTime) -> ConnectTokens:
+        def connect() -> TokenClient:
+            store = SqlTokenStore(new_engine(), clock)
+            return TokenClient(store, store)
+
+        return connect
 
 
 class TestSqlEraserAsRuntime(EraserSuite):

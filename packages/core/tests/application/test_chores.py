@@ -184,7 +184,11 @@ def test_the_relay_is_a_chore_that_sends_batch_after_batch() -> None:
 
 def test_the_framework_tidies_up_in_one_instance_at_a_time() -> None:
     use_cases = in_memory_container(Exchange("shop", tenants=["customer-a"])).use_cases
-    assert {one.name for one in use_cases.chores() if one.exclusive} == {"purge-expired", "sweep-erased"}
+    assert {one.name for one in use_cases.chores() if one.exclusive} == {
+        "purge-expired",
+        "sweep-erased",
+        "sweep-tokens",
+    }
 
 
 def test_what_is_left_of_an_erased_tenant_is_swept_away() -> None:

@@ -145,7 +145,7 @@ def test_every_function_has_a_worker_beside_timers_and_chores(new_machine: NewMa
     before = thread_names()
     machine = new_machine(shop())
     machine.runner.start()
-    chores = ["purge-expired", "relay-outbox", "sweep-erased"]
+    chores = ["count-token-uses", "purge-expired", "relay-outbox", "sweep-erased", "sweep-tokens"]
     assert sorted([*before, *chores, "send", "step", "timers"]) == thread_names()
 
 

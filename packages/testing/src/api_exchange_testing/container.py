@@ -39,6 +39,7 @@ from api_exchange_testing.memory.secret_source import InMemorySecretSource
 from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
 from api_exchange_testing.memory.webhook_secrets import InMemoryWebhookSecrets
 
@@ -71,7 +72,8 @@ class InMemoryContainer(containers.DeclarativeContainer):
     tenants = providers.Singleton(InMemoryTenantDirectory)
     units = providers.Singleton(InMemoryUnitOfWorkFactory, store)
     files = providers.Singleton(InMemoryFileSink)
-    eraser = providers.Singleton(InMemoryEraser, store, queue=queue)
+    token_store = providers.Singleton(InMemoryTokenStore, clock)
+    eraser = providers.Singleton(InMemoryEraser, store, queue=queue, tokens=token_store)
     retention = providers.Singleton(InMemoryRetentionStore, store)
     sleeper = providers.Singleton(VirtualSleeper, clock)
     secrets = providers.Singleton(InMemorySecretSource)
@@ -120,6 +122,7 @@ class InMemoryContainer(containers.DeclarativeContainer):
         requests=providers.Singleton(InMemoryRequestLog, store),
         webhook_secrets=webhook_secrets,
         budgets=providers.Singleton(InMemoryBudgets, store),
+        token_store=token_store,
     )
 
 

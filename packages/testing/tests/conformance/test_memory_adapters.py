@@ -80,6 +80,7 @@ from api_exchange_testing.conformance import (
     StatisticsSourceSuite,
     Storage,
     TenantDirectorySuite,
+    TokenStoreSuite,
     Transport,
     UnitOfWorkSuite,
     WebhookSecretsSuite,
@@ -94,10 +95,12 @@ from api_exchange_testing.conformance.payload_store import Damage
 from api_exchange_testing.conformance.request_log import ConnectRequestLog
 from api_exchange_testing.conformance.secret_source import Keep
 from api_exchange_testing.conformance.tenant_directory import Connect
+from api_exchange_testing.conformance.token_store import ConnectTokens, TokenClient
 from api_exchange_testing.conformance.webhook_secrets import Knowing, Secrets
 from api_exchange_testing.memory.outbox import DUE_AFTER
 from api_exchange_testing.memory.payload_store import InMemoryPayloadStore
 from api_exchange_testing.memory.profile import PORTABLE, SERVICE_BUS, SQS, STORAGE_QUEUE, Profile
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 
 
 def transport_of(queue: InMemoryQueue) -> Transport:
@@ -231,6 +234,13 @@ class TestInMemoryBudgets(BudgetsSuite):
     def connect_budgets(self) -> ConnectBudgets:
         store = InMemoryStore()
         return lambda: InMemoryBudgets(store)
+
+
+class TestInMemoryTokenStore(TokenStoreSuite):
+    @pytest.fixture
+    def connect_tokens(self, clock: PassingTime) -> ConnectTokens:
+        store = InMemoryTokenStore(clock)
+        return lambda: TokenClient(store, store)
 
 
 class TestInMemoryLeases(LeasesSuite):

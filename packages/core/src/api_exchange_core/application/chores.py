@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from api_exchange_core.application.api_tokens import ApiTokens
 from api_exchange_core.application.call import loggable
 from api_exchange_core.application.erase import EraseTenant
 from api_exchange_core.application.outbox_relay import OutboxRelay
@@ -17,10 +18,14 @@ from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.leases import Leases
 from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.token_store import TokenStore
 
 _RELAY_EVERY = timedelta(seconds=2)
 _TIDY_EVERY = timedelta(hours=1)
 _ROUND = timedelta(seconds=2)
+_COUNT_EVERY = timedelta(minutes=1)
+_TOKENS_KEPT = timedelta(days=7)
+_TOKENS_A_ROUND = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +156,23 @@ def sweep_erased(erase: EraseTenant) -> Chore:
         return Done(erase.sweep())
 
     return Chore(name="sweep-erased", every=_TIDY_EVERY, round=sweep, exclusive=True)
+
+
+def count_token_uses(tokens: ApiTokens) -> Chore:
+    """Adds how often this instance has handed out tokens to what the store says of them."""
+
+    def flush() -> Done:
+        tokens.flush_uses()
+        return Done(0)  # nothing that an operator would want a line for
+
+    return Chore(name="count-token-uses", every=_COUNT_EVERY, round=flush)
+
+
+def sweep_tokens(store: TokenStore) -> Chore:
+    """Removes tokens that expired long ago, of APIs that nobody calls any more."""
+
+    def some() -> Done:
+        count = store.sweep(unused_for=_TOKENS_KEPT, limit=_TOKENS_A_ROUND)
+        return Done(count, more=count == _TOKENS_A_ROUND)
+
+    return Chore(name="sweep-tokens", every=_TIDY_EVERY, round=some, exclusive=True)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from api_exchange_core.application.api_tokens import ApiTokens
 from api_exchange_core.application.budget_shares import BudgetShares
 from api_exchange_core.application.credential_reader import CredentialReader
 from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
@@ -31,6 +32,7 @@ class Services:
     observer: Observer
     credentials: CredentialReader
     budgets: BudgetShares
+    tokens: ApiTokens
 
     @contextmanager
     def at_work(self, deadline: Deadline = NO_DEADLINE) -> Iterator[None]:

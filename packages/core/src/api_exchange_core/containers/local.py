@@ -32,6 +32,7 @@ from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
@@ -119,6 +120,7 @@ class LocalStore(containers.DeclarativeContainer):
     sealer = providers.Singleton(AesGcmSealer, secrets, clock)
     credentials = providers.Singleton(SqlCredentialStore, engine)
     webhook_secrets = providers.Singleton(FileWebhookSecrets, settings.provided.webhook_secrets)
+    token_store = providers.Singleton(SqlTokenStore, engine)
 
     operations = providers.Container(
         Operations,
@@ -168,6 +170,7 @@ class LocalContainer(LocalStore):
         requests=providers.Singleton(SqlRequestLog, LocalStore.engine),
         webhook_secrets=LocalStore.webhook_secrets,
         budgets=providers.Singleton(SqlBudgets, LocalStore.engine),
+        token_store=LocalStore.token_store,
     )
     runner = providers.Singleton(
         Runner,

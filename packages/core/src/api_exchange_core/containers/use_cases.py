@@ -7,9 +7,17 @@ from dependency_injector import containers, providers
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.application.accept_request import AcceptRequest
+from api_exchange_core.application.api_tokens import ApiTokens
 from api_exchange_core.application.budget_shares import BudgetShares
 from api_exchange_core.application.call_runner import CallRunner
-from api_exchange_core.application.chores import DoChore, purge_expired, relay_outbox, sweep_erased
+from api_exchange_core.application.chores import (
+    DoChore,
+    count_token_uses,
+    purge_expired,
+    relay_outbox,
+    sweep_erased,
+    sweep_tokens,
+)
 from api_exchange_core.application.claims import Claims
 from api_exchange_core.application.credential_reader import CredentialReader
 from api_exchange_core.application.entity_service import EntityService
@@ -45,6 +53,7 @@ from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
+from api_exchange_core.ports.token_store import TokenStore
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 from api_exchange_core.ports.webhook_secrets import WebhookSecrets
 
@@ -73,6 +82,7 @@ class UseCases(containers.DeclarativeContainer):
     requests: providers.Dependency[RequestLog] = providers.Dependency()
     webhook_secrets: providers.Dependency[WebhookSecrets] = providers.Dependency()
     budgets: providers.Dependency[Budgets] = providers.Dependency()
+    token_store: providers.Dependency[TokenStore] = providers.Dependency()
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
     gate = providers.Singleton(TenantGate, tenants, clock, config_model=exchange.provided.tenant_config)
@@ -80,6 +90,7 @@ class UseCases(containers.DeclarativeContainer):
     reception = providers.Singleton(Reception, gate, units, failures, observer)
     claims = providers.Singleton(Claims, units, failures, clock, observer)
     credential_reader = providers.Singleton(CredentialReader, credentials, sealer, clock)
+    tokens = providers.Singleton(ApiTokens, token_store, sealer, clock, sleeper, randomness, observer)
     budget_shares = providers.Singleton(BudgetShares, budgets, clock)
     services = providers.Singleton(
         Services,
@@ -89,6 +100,7 @@ class UseCases(containers.DeclarativeContainer):
         observer,
         credentials=credential_reader,
         budgets=budget_shares,
+        tokens=tokens,
     )
     calls = providers.Singleton(CallRunner, services)
     forwarding = providers.Singleton(Forwarding, exchange.provided.name)
@@ -120,5 +132,7 @@ class UseCases(containers.DeclarativeContainer):
         providers.Singleton(relay_outbox, relay),
         providers.Singleton(purge_expired, purge),
         providers.Singleton(sweep_erased, erase_tenant),
+        providers.Singleton(count_token_uses, tokens),
+        providers.Singleton(sweep_tokens, token_store),
     )
     do_chore = providers.Singleton(DoChore, leases, clock, observer, owner=randomness.provided.new_id.call())

@@ -42,6 +42,7 @@ from api_exchange_testing.conformance.statistics import StatisticsSourceSuite  #
 from api_exchange_testing.conformance.storage import Storage  # noqa: E402
 from api_exchange_testing.conformance.suite import PassingTime, Suite  # noqa: E402
 from api_exchange_testing.conformance.tenant_directory import TenantDirectorySuite  # noqa: E402
+from api_exchange_testing.conformance.token_store import TokenStoreSuite  # noqa: E402
 from api_exchange_testing.conformance.transport import QueueTraits, Transport  # noqa: E402
 from api_exchange_testing.conformance.unit_of_work import UnitOfWorkSuite  # noqa: E402
 from api_exchange_testing.conformance.webhook_secrets import WebhookSecretsSuite  # noqa: E402
@@ -85,6 +86,7 @@ __all__ = [
     "Storage",
     "Suite",
     "TenantDirectorySuite",
+    "TokenStoreSuite",
     "Transport",
     "UnitOfWorkSuite",
     "WebhookSecretsSuite",

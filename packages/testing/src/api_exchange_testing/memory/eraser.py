@@ -19,10 +19,11 @@ from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing.memory.queue import InMemoryQueue
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 
 _PARTS: Final = ("queue", "outbox", "errors", "journal", "entity_versions", "entities")
-_PARTS_OF_TENANTS: Final = (*_PARTS, "checkpoints", "credentials", "requests", "rate_budgets")
+_PARTS_OF_TENANTS: Final = (*_PARTS, "checkpoints", "credentials", "requests", "rate_budgets", "api_tokens")
 
 
 Drop = Callable[[], object]
@@ -35,10 +36,18 @@ class InMemoryEraser(Eraser):
     Args:
         store: whose rows.
         queue: where its messages are, if that is not within the store.
+        tokens: for other people's APIs.
     """
 
-    def __init__(self, store: InMemoryStore, *, queue: InMemoryQueue | None = None) -> None:
+    def __init__(
+        self,
+        store: InMemoryStore,
+        *,
+        queue: InMemoryQueue | None = None,
+        tokens: InMemoryTokenStore | None = None,
+    ) -> None:
         self._store = store
+        self._tokens = tokens
         self._queue = store.queue if queue is None else queue
         self._records: dict[str, Erasure] = {}
 
@@ -141,6 +150,8 @@ class InMemoryEraser(Eraser):
 
     def _whole(self, subject: Subject, part: str) -> list[Drop]:
         """What is the tenant's, and no entity's."""
+        if part == "api_tokens":
+            return [] if self._tokens is None else self._tokens.drops(subject.tenant_id)
         rows = self._store.of(subject.tenant_id)
         whole: Mapping[str, dict[Any, Any]] = {
             "checkpoints": rows.checkpoints,

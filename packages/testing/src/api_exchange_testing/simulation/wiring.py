@@ -29,6 +29,7 @@ from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
+from api_exchange_core.ports.token_store import TokenStore
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 from api_exchange_testing.memory.randomness import SeededRandomness
 from api_exchange_testing.memory.sleeper import VirtualSleeper
@@ -64,6 +65,7 @@ class Ports:
     credentials: CredentialStore
     sealer: Sealer
     budgets: Budgets
+    token_store: TokenStore
 
 
 def ports_of(world: World) -> Ports:
@@ -83,6 +85,7 @@ def ports_of(world: World) -> Ports:
         credentials=world.credentials,
         sealer=world.sealer,
         budgets=world.budgets,
+        token_store=world.tokens,
     )
 
 
@@ -105,6 +108,7 @@ def faulty(world: World, place: Place, skew: timedelta) -> Ports:
         credentials=interposed(ports.credentials, "credentials", place),
         sealer=interposed(ports.sealer, "sealer", place),
         budgets=interposed(ports.budgets, "budgets", place),
+        token_store=interposed(ports.token_store, "tokens", place),
     )
 
 

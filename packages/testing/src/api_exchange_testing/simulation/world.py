@@ -23,6 +23,7 @@ from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
 from api_exchange_testing.memory.sealer import InMemorySealer
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
+from api_exchange_testing.memory.token_store import InMemoryTokenStore
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 from api_exchange_testing.simulation.chores import WatchedLeases
 from api_exchange_testing.simulation.interposed import NotedPublisher
@@ -44,6 +45,7 @@ class World:
         leases: who may do which chore.
         credentials: of the tenants.
         sealer: seals them.
+        tokens: for other people's APIs.
         ledger: what really happened.
     """
 
@@ -58,7 +60,8 @@ class World:
         self.tenants.add(exchange.tenants, now=self.clock.now())
         self.observer = RecordingObserver()
         self.leases = WatchedLeases(InMemoryLeases())
-        self.eraser = InMemoryEraser(self.store, queue=self.queues)
+        self.tokens = InMemoryTokenStore(self.clock)
+        self.eraser = InMemoryEraser(self.store, queue=self.queues, tokens=self.tokens)
         self.retention = InMemoryRetentionStore(self.store)
         self.credentials = InMemoryCredentialStore(self.store)
         self.sealer = InMemorySealer()

@@ -64,6 +64,7 @@ RIGHTS: Final[Mapping[str, Rights]] = {
     "credentials": Rights.of("SELECT", "SELECT INSERT UPDATE DELETE"),
     "requests": Rights.of("SELECT INSERT UPDATE", "SELECT DELETE"),
     "rate_budgets": Rights.of("SELECT INSERT UPDATE", "SELECT DELETE"),
+    "api_tokens": Rights.of("SELECT INSERT UPDATE", "SELECT UPDATE DELETE"),
 }
 """What this release needs, and all that it needs. A table that is not here can be reached by its owner alone."""
 

@@ -379,3 +379,28 @@ rate_budgets = Table(
     Column("closed_until", BigInteger, nullable=False),
     PrimaryKeyConstraint("tenant_id", "api"),
 )
+
+# A row a token that is kept at a time. Points in time are of the clock of `SqlTokenStore`, and of no instance.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("api", _IDENTIFIER, nullable=False),
+    Column("scope", _IDENTIFIER, nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("token_id", String(36)),
+    Column("sealed", Text),
+    Column("refresh", Text),
+    Column("expires_at", UtcDateTime),
+    Column("lifetime", Duration),
+    Column("live_until", UtcDateTime),
+    Column("lease_owner", String(36)),
+    Column("lease_until", UtcDateTime),
+    Column("fence", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("barred_until", UtcDateTime),
+    Column("uses", BigInteger, nullable=False, server_default="0"),
+    Column("changed_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "api", "scope", "slot"),
+)

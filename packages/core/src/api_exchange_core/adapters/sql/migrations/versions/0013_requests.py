@@ -10,7 +10,7 @@ from api_exchange_core.adapters.sql.row_security import protect, unprotect
 from api_exchange_core.adapters.sql.time_types import UtcDateTime
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,297 @@
+"""Tokens of an instance: from memory as long as they are fresh, and from the store that all instances share."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from api_exchange_core.application.make_token import HeldToken, MakeToken, used_up
+from api_exchange_core.application.token_choice import (
+    States,
+    barred_for,
+    current_token,
+    free_slots,
+    is_used_up,
+    shared_slots,
+)
+from api_exchange_core.application.token_plan import TokenPlan
+from api_exchange_core.domain.api_token import TokenId, TokenKey
+from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
+from api_exchange_core.domain.errors import DeferError, ExchangeError, TransientError
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.sealer import Sealer
+from api_exchange_core.ports.sleeper import Sleeper
+from api_exchange_core.ports.token_store import NOTHING, TokenStore
+
+_FIRST_PAUSE: Final = timedelta(milliseconds=10)
+_LONGEST_PAUSE: Final = timedelta(milliseconds=250)  # of whoever asks the store
+_LONGEST_PAUSE_HERE: Final = timedelta(milliseconds=40)  # of whoever waits for that one
+_GROWTH: Final = 1.4
+_GROWTHS: Final = 16
+_WORTH_A_LINE: Final = timedelta(seconds=1)
+_AHEAD_AGAIN: Final = timedelta(seconds=5)
+_STAY_AWAY: Final = timedelta(seconds=2)
+_TO_THE_DEADLINE: Final = timedelta(seconds=1)
+
+
+class ApiTokens:
+    """Hands out tokens.
+
+    A fresh token comes from memory and costs no call. Shortly before it gets old one caller of the deployment asks for
+    the next one, and all others go on with it. Where there is none, one caller asks; of each other instance one looks
+    whether it is there yet, and its threads wait for that one. Nobody waits for longer than patience and deadline
+    allow.
+
+    Args:
+        store: of the tokens.
+        sealer: encrypts what is stored.
+        clock: tells the time of this instance.
+        sleeper: lets time pass.
+        randomness: makes names, and keeps instances from asking all at once.
+        observer: hears of what happened; never of a token.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        sealer: Sealer,
+        clock: Clock,
+        sleeper: Sleeper,
+        randomness: Randomness,
+        observer: Observer,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._sleeper = sleeper
+        self._randomness = randomness
+        self._observer = observer
+        self._make = MakeToken(store, sealer, clock, sleeper, randomness, observer)
+        self._held: dict[TokenKey, HeldToken] = {}
+        self._busy: set[TokenKey] = set()  # of these one thread looks, and others wait for it
+        self._uses: Counter[tuple[TokenKey, int]] = Counter()
+        self._lock = threading.Lock()  # never held over a call
+
+    def at_hand(self, key: TokenKey) -> HeldToken | None:
+        """A fresh token from memory, if there is one."""
+        held = self._held.get(key)
+        if held is None or self._clock.now() >= held.fresh_until:
+            return None
+        return self._counted(key, held)
+
+    def get(self, key: TokenKey, plan: TokenPlan, deadline: Deadline = NO_DEADLINE) -> HeldToken:
+        """A token that is valid.
+
+        Args:
+            key: what for.
+            plan: how it is got.
+            deadline: of the call that needs it.
+
+        Raises:
+            DeferError: there will be one, but not within the time that there is.
+            PermanentError: there will be none until somebody does something.
+            TransientError: store, keys or vendor could not be reached.
+        """
+        return self.at_hand(key) or self._counted(key, self._renewed(key, plan, deadline))
+
+    async def get_async(self, key: TokenKey, plan: TokenPlan, deadline: Deadline = NO_DEADLINE) -> HeldToken:
+        """As `get`, while what else runs on the event loop goes on."""
+        import asyncio  # which a cold start of what is not async does without
+
+        waiting = _Waiting(self._clock.now())
+        while (held := self.at_hand(key)) is None:
+            if key not in self._busy:
+                return await asyncio.to_thread(self.get, key, plan, deadline)
+            held = self._usable(key)
+            if held is not None:
+                return self._counted(key, held)
+            await self._sleeper.sleep_async(self._pause(key, waiting, plan, deadline, _LONGEST_PAUSE_HERE))
+        return held
+
+    def invalidate(self, key: TokenKey, token_id: TokenId) -> bool:
+        """Hand out no more a token that the vendor has refused; whether it was the current one.
+
+        Raises:
+            TransientError: the store could not be reached; this instance has forgotten the token.
+        """
+        with self._lock:
+            held = self._held.get(key)
+            if held is not None and held.token_id == token_id:
+                del self._held[key]
+        return self._store.invalidate(key, token_id)
+
+    def flush_uses(self) -> int:
+        """Add what was counted since the last time to the store; how many uses that was."""
+        with self._lock:
+            uses, self._uses = self._uses, Counter()
+        self._store.count(uses)
+        return uses.total()
+
+    def _usable(self, key: TokenKey) -> HeldToken | None:
+        held = self._held.get(key)
+        return held if held is not None and self._clock.now() < held.usable_until else None
+
+    def _counted(self, key: TokenKey, held: HeldToken) -> HeldToken:
+        with self._lock:
+            self._uses[key, held.slot] += 1
+        return held
+
+    def _renewed(self, key: TokenKey, plan: TokenPlan, deadline: Deadline) -> HeldToken:
+        held = self._usable(key)
+        return self._awaited(key, plan, deadline) if held is None else self._ahead(key, plan, deadline, held)
+
+    def _ahead(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, held: HeldToken) -> HeldToken:
+        """The next token, if nobody else here looks for it and it can be had now; else the one that is still valid."""
+        if deadline.is_within(plan.lease, now=self._clock.now()) or not self._begin(key):
+            return held
+        try:
+            renewed = self._look(key, plan, deadline, instead_of=held)
+            self._flush_quietly()
+        except ExchangeError as error:
+            self._tell_failure(key, error)
+            renewed = None
+        finally:
+            self._end(key)
+        if renewed is None:
+            held.fresh_until = self._clock.now() + _AHEAD_AGAIN
+            return held
+        return renewed
+
+    def _awaited(self, key: TokenKey, plan: TokenPlan, deadline: Deadline) -> HeldToken:
+        waiting = _Waiting(self._clock.now())
+        while (held := self._usable(key)) is None:
+            if self._begin(key):
+                try:
+                    held = self._usable(key) or self._polled(key, plan, deadline, waiting)
+                    self._flush_quietly()
+                finally:
+                    self._end(key)
+                break
+            self._sleeper.sleep(self._pause(key, waiting, plan, deadline, _LONGEST_PAUSE_HERE))
+        waited = self._clock.now() - waiting.since
+        if waited >= _WORTH_A_LINE:
+            self._observer.event(
+                "token.waited", tenant_id=key.tenant_id, api=key.api, seconds=waited.total_seconds()
+            )
+        return held
+
+    def _polled(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, waiting: _Waiting) -> HeldToken:
+        while (held := self._look(key, plan, deadline)) is None:
+            self._sleeper.sleep(self._pause(key, waiting, plan, deadline, _LONGEST_PAUSE))
+        return held
+
+    def _look(
+        self, key: TokenKey, plan: TokenPlan, deadline: Deadline, *, instead_of: HeldToken | None = None
+    ) -> HeldToken | None:
+        """One look into the store, and what can be done at once: share a token that is there, or make one."""
+        read_at = self._clock.now()
+        states = self._store.read(key)
+        shared = shared_slots(states, plan, instead_of=None if instead_of is None else instead_of.token_id)
+        if plan.pool is not None:
+            held = self._own_of_pool(key, plan, deadline, states, or_share=bool(shared))
+            held = held or self._opened(key, plan, shared, states, read_at)
+        else:
+            held = self._opened(key, plan, shared, states, read_at) or self._made(key, plan, deadline, states)
+        if held is not None:
+            self._held[key] = held
+        return held
+
+    def _own_of_pool(
+        self, key: TokenKey, plan: TokenPlan, deadline: Deadline, states: States, *, or_share: bool
+    ) -> HeldToken | None:
+        try:
+            return self._made(key, plan, deadline, states)
+        except TransientError as error:
+            if not or_share:
+                raise
+            self._tell_failure(key, error)
+            return None
+
+    def _opened(
+        self, key: TokenKey, plan: TokenPlan, slots: Sequence[int], states: States, read_at: datetime
+    ) -> HeldToken | None:
+        first = int(self._randomness.fraction() * len(slots))
+        for slot in (*slots[first:], *slots[:first]):
+            held = self._make.opened(key, slot, states[slot], plan, read_at=read_at)
+            if held is not None:
+                return held
+        return None
+
+    def _made(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, states: States) -> HeldToken | None:
+        barred = barred_for(states)
+        if barred > NOTHING:
+            raise DeferError(
+                f"token of {key.tenant_id!r} for {key.api!r}: the vendor is left alone after it has refused or failed",
+                delay=barred,
+            )
+        if is_used_up(states, plan):
+            raise used_up(key)
+        free = free_slots(states, plan)
+        if not free:
+            return None
+        if deadline.is_within(plan.grant.timeout, now=self._clock.now()):
+            raise _put_off(key)
+        slot = free[int(self._randomness.fraction() * len(free))]
+        return self._make.make(key, slot, plan, seen=current_token(states, slot))
+
+    def _pause(
+        self, key: TokenKey, waiting: _Waiting, plan: TokenPlan, deadline: Deadline, longest: timedelta
+    ) -> timedelta:
+        """How long to wait before the next look.
+
+        Raises:
+            DeferError: longer than the call may.
+        """
+        now = self._clock.now()
+        grown = min(_FIRST_PAUSE * _GROWTH ** min(waiting.pauses, _GROWTHS), longest)
+        pause = grown / 2 + grown / 2 * self._randomness.fraction()
+        if now + pause - waiting.since > plan.patience or deadline.is_within(
+            pause + _TO_THE_DEADLINE, now=now
+        ):
+            raise _put_off(key)
+        waiting.pauses += 1
+        return pause
+
+    def _begin(self, key: TokenKey) -> bool:
+        """Become the one thread of this instance that looks into the store; whether nobody else was."""
+        with self._lock:
+            if key in self._busy:
+                return False
+            self._busy.add(key)
+            return True
+
+    def _end(self, key: TokenKey) -> None:
+        with self._lock:
+            self._busy.discard(key)
+
+    def _flush_quietly(self) -> None:
+        """The store is being talked to anyway. Counts that do not arrive are not worth a failed call."""
+        try:
+            self.flush_uses()
+        except TransientError as error:
+            self._observer.event("token.uses_lost", error=type(error).__name__)
+
+    def _tell_failure(self, key: TokenKey, error: ExchangeError) -> None:
+        self._observer.event(
+            "token.not_renewed", tenant_id=key.tenant_id, api=key.api, error=type(error).__name__
+        )
+
+
+def _put_off(key: TokenKey) -> DeferError:
+    return DeferError(
+        f"token of {key.tenant_id!r} for {key.api!r}: it is being made, and this call has no time to wait for it",
+        delay=_STAY_AWAY,
+    )
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Since when somebody waits, and how often it has looked."""
+
+    since: datetime
+    pauses: int = 0
