@@ -34,7 +34,8 @@ def test_the_examples_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pyt
     names: dict[str, object] = {"__name__": "example"}
     for block in BLOCK.finditer(text):
         first_line = text.count("\n", 0, block.start(1))
-        exec(compile("\n" * first_line + block[1], str(page), "exec"), names)
+        source = "\n" * first_line + block[1]
+        exec(compile(source, str(page), "exec", dont_inherit=True), names)  # not with this file's __future__
     for name, value in list(names.items()):
         if name.startswith("test_") and callable(value):
             value()

@@ -9,6 +9,7 @@ HEAVY = {
     "azure",
     "boto3",
     "botocore",
+    "cryptography",
     "dependency_injector",
     "opentelemetry",
     "psycopg",

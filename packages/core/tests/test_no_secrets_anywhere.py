@@ -12,6 +12,7 @@ import io
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, field_validator
+from pydantic_core import to_json
 from typing_extensions import override
 
 from api_exchange_core import (
+    ApiCredentials,
     DeferError,
     EntityReference,
     Exchange,
@@ -49,6 +52,8 @@ from api_exchange_core import (
     TransientError,
     tenant_context,
 )
+from api_exchange_core.adapters.crypto.aes_gcm import KEYRING
+from api_exchange_core.adapters.crypto.keyring import new_entry
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.telemetry.logging import configure_logging
 from api_exchange_core.adapters.telemetry.metrics import Metrics
@@ -58,6 +63,7 @@ from api_exchange_core.application.accept_request import Request, api_key_hash
 from api_exchange_core.application.call import Call, Incoming
 from api_exchange_core.application.chores import Chore, Done
 from api_exchange_core.application.send_message import SendMessage
+from api_exchange_core.application.services import current_services
 from api_exchange_core.cli.settings import settings_with
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
 from api_exchange_core.domain.content_hash import HashKey
@@ -75,6 +81,7 @@ from api_exchange_core.ports.error_log import ErrorEntry
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Handled, Outcome
 from api_exchange_core.ports.outbox import OutboxRow, OutgoingLine
+from api_exchange_core.ports.sealer import SealedText
 
 SECRET = "hunter2Zq81secret"
 PAYLOAD = "Mister4711Payload"
@@ -500,6 +507,75 @@ def test_configuration_that_does_not_fit_is_told_by_its_names(told: Told) -> Non
     structlog.get_logger().error("refused", exc_info=refused.value, tenant=tenant)
     assert SECRET not in told.log
     assert PAYLOAD not in told.log
+
+
+class ShopAccount(BaseModel):
+    user: str
+    password: SecretStr
+
+    @field_validator("user")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not value.isalpha():
+            raise ValueError(f"{value!r} is no user")
+        return value
+
+
+ACCOUNT = ApiCredentials("shop", ShopAccount)
+RIGHT = {"user": "nobody", "password": SECRET}
+
+
+def using_credentials(_: Message, __: ProcessorContext) -> ProcessingResult:
+    account = ACCOUNT.get()
+    structlog.get_logger().info("asking", account=account, accounts=ACCOUNT.all(), credentials=ACCOUNT)
+    raise ConnectionError(f"{account!r} of {ACCOUNT!r} at {current_services().credentials!r}")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        RIGHT,
+        {"user": SECRET, "password": SECRET},
+        {"user": "nobody", "password": [SECRET]},
+        {"user": "nobody", SECRET: SECRET},
+        [SECRET],
+    ],
+    ids=["right", "refused", "wrong", "missing", "nothing of it"],
+)
+@pytest.mark.parametrize("change", ["", "tampered", "of another tenant", "key gone", "keys wrong"])
+def test_credentials_however_they_are_used(
+    kept: object, change: str, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_entry("k1")
+    monkeypatch.setenv(KEYRING, key)
+    with shop(Does(using_credentials), told, tmp_path) as here:
+        keep = here.container.operations.keep_credentials()
+        for version in (0, 1):
+            keep.set(CUSTOMER, ACCOUNT.system, to_json(kept), by="ann", on_version=version)
+        stored = here.container.credentials().get(CUSTOMER, system=ACCOUNT.system)
+        assert stored is not None
+        texts = {"tampered": f"{stored.sealed}AAAA", "of another tenant": sealed_for_another(here, kept)}
+        if change in texts:
+            here.container.credentials().write(replace(stored, version=3, sealed=SealedText(texts[change])))
+        keys = {"key gone": new_entry("k2"), "keys wrong": f"{SECRET * 3}:{key}"}
+        here.container.sealer.reset()  # as a process that starts
+        monkeypatch.setenv(KEYRING, keys.get(change, key))
+        here.send()
+        settlements = here.work()
+        errors = here.errors()
+        things = [settlements, *keep.accounts(), here.container.sealer(), here.container.secrets()]
+        held = repr([*things, stored, here.container.use_cases.credential_reader()])
+    told.observer.event("test.ended", held=held)
+    assert_nothing_is_told(told)
+    for text in (errors, held):
+        assert SECRET not in text
+        assert key.partition(":")[2] not in text + told.log
+    assert ("DeferError" if change or kept != RIGHT else "ConnectionError") in errors
+
+
+def sealed_for_another(here: Shop, kept: object) -> str:
+    text: str = here.container.sealer().seal(to_json(kept), bound_to=("credentials", "customer-b", "shop"))
+    return text
 
 
 class Down:

@@ -3,6 +3,7 @@
 Write processors, declare on which trigger each runs, and let the framework deliver. See the README for a first one.
 """
 
+from api_exchange_core.application.api_credentials import ApiCredentials
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.entity import EntityReference, PersistOutcome
 from api_exchange_core.domain.errors import (
@@ -37,6 +38,7 @@ from api_exchange_core.domain.trigger import TenantFromApiKey
 
 __all__ = [
     "FAIL",
+    "ApiCredentials",
     "DeclarationError",
     "DeferError",
     "EntityReference",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,13 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import Engine
 
+from api_exchange_core.adapters.crypto.aes_gcm import KEYRING, KEYS_MEMORY, AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.files.payload_store import FilePayloadStore
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
+from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -33,6 +37,7 @@ from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
+from api_exchange_core.adapters.system.secret_source import EnvironmentSecretSource, FolderSecretSource
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.metrics import Metrics
 from api_exchange_core.adapters.telemetry.observer import StructlogObserver
@@ -47,10 +52,13 @@ from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.payload_store import PayloadStore
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
+from api_exchange_core.ports.secret_source import SecretSource
+from api_exchange_testing import InMemorySecretSource
 from api_exchange_testing.conformance import (
     BacklogSuite,
     CanonicalEncoderSuite,
     ClockSuite,
+    CredentialStoreSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
     EntityReportsSuite,
@@ -74,6 +82,9 @@ from api_exchange_testing.conformance import (
     RandomnessSuite,
     Reports,
     RetentionStoreSuite,
+    SealerSuite,
+    Sealing,
+    SecretSourceSuite,
     SleeperSuite,
     StatisticsSourceSuite,
     Storage,
@@ -81,11 +92,13 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.credential_store import ConnectCredentials
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.payload_store import Damage
+from api_exchange_testing.conformance.secret_source import Keep
 from api_exchange_testing.conformance.tenant_directory import Connect
 
 GRACE = timedelta(seconds=5)
@@ -200,6 +213,12 @@ class TestSqlEraser(EraserSuite):
         return lambda: SqlEraser(new_engine())
 
 
+class TestSqlCredentialStore(CredentialStoreSuite):
+    @pytest.fixture
+    def connect_credentials(self, new_engine: NewEngine) -> ConnectCredentials:
+        return lambda: SqlCredentialStore(new_engine())
+
+
 class TestSqlRetentionStore(RetentionStoreSuite):
     @pytest.fixture
     def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
@@ -235,6 +254,50 @@ class TestFilePayloadStore(PayloadStoreSuite):
             (tmp_path / "contents" / tenant_id / claim.digest).write_bytes(b"something else")
 
         return damage
+
+
+class TestAesGcmSealer(SealerSuite):
+    @pytest.fixture
+    def sealing(self, clock: PassingTime) -> Sealing:
+        source = InMemorySecretSource()
+
+        def use(keys: Sequence[str]) -> None:
+            entries = [f"{key}:{b64encode(sha256(key.encode()).digest()).decode()}" for key in keys]
+            source.keep(KEYRING, "\n".join(entries).encode())
+
+        return Sealing(connect=lambda: AesGcmSealer(source, clock), use=use, memory=KEYS_MEMORY)
+
+
+class TestEnvironmentSecretSource(SecretSourceSuite):
+    @pytest.fixture
+    def source(self) -> SecretSource:
+        return EnvironmentSecretSource()
+
+    @pytest.fixture
+    def keep(self, monkeypatch: pytest.MonkeyPatch) -> Keep:
+        def keep(name: str, secret: bytes | None) -> None:
+            if secret is None:
+                monkeypatch.delenv(name)
+            else:
+                monkeypatch.setenv(name, secret.decode("utf-8", "surrogateescape"))
+
+        return keep
+
+
+class TestFolderSecretSource(SecretSourceSuite):
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> SecretSource:
+        return FolderSecretSource(tmp_path)
+
+    @pytest.fixture
+    def keep(self, tmp_path: Path) -> Keep:
+        def keep(name: str, secret: bytes | None) -> None:
+            if secret is None:
+                (tmp_path / name).unlink()
+            else:
+                (tmp_path / name).write_bytes(secret)
+
+        return keep
 
 
 class TestOrjsonCanonicalEncoder(CanonicalEncoderSuite):

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
+from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -29,6 +30,7 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
     BacklogSuite,
+    CredentialStoreSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
     EntityReportsSuite,
@@ -54,6 +56,7 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.credential_store import ConnectCredentials
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.leases import ConnectLeases
@@ -172,6 +175,12 @@ class TestSqlEraserAsRuntime(EraserSuite):
     @pytest.fixture
     def connect_eraser(self, new_engine: NewEngine) -> ConnectEraser:
         return lambda: SqlEraser(new_engine())
+
+
+class TestSqlCredentialStoreAsRuntime(CredentialStoreSuite):
+    @pytest.fixture
+    def connect_credentials(self, new_engine: NewEngine) -> ConnectCredentials:
+        return lambda: SqlCredentialStore(new_engine())
 
 
 class TestSqlRetentionStoreAsRuntime(RetentionStoreSuite):

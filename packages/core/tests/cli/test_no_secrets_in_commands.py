@@ -20,7 +20,10 @@ from api_exchange_core import (
     ProcessorInterface,
     RetryPolicy,
 )
+from api_exchange_core.adapters.crypto.aes_gcm import KEYRING
+from api_exchange_core.adapters.crypto.keyring import new_entry
 from api_exchange_core.containers.local import LocalSettings, prepared_container
+from api_exchange_core.domain.credentials import SystemName
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_testing.memory.observer import RecordingObserver
@@ -94,6 +97,10 @@ def left(
     payload = {"name": PAYLOAD, "password": SECRET}
     message = sender.send(INBOX, payload, tenant_id=CUSTOMER, metadata={"authorization": SECRET})
     sender.send(QueueName("kept"), payload, tenant_id=CUSTOMER)
+    monkeypatch.setenv(KEYRING, new_entry("k1"))
+    account = f'{{"user": "{PAYLOAD}", "password": "{SECRET}"}}'.encode()
+    keep = container.operations.keep_credentials()
+    keep.set(CUSTOMER, SystemName("erp"), account, by="ann", on_version=0)
     raw = f"{SECRET} {PAYLOAD}".encode()
     queue.publish([Outgoing(queue=INBOX, tenant_id=CUSTOMER, message_id=MessageId("raw"), body=raw)])
     for function in functions * 3:
@@ -121,6 +128,8 @@ QUESTIONS = (
     "tenants list",
     "tenants config customer-a",
     "tenants erasures",
+    "credentials list",
+    "credentials reseal",
     "db doctor",
     "entity find --external-id 1",
 )

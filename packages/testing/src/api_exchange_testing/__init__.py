@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from api_exchange_testing.idempotence import assert_idempotent
     from api_exchange_testing.memory.backlog import InMemoryBacklog
     from api_exchange_testing.memory.clock import VirtualClock
+    from api_exchange_testing.memory.credential_store import InMemoryCredentialStore
     from api_exchange_testing.memory.dead_letter_jobs import InMemoryDeadLetterJobs
     from api_exchange_testing.memory.dead_letters import InMemoryDeadLetters
     from api_exchange_testing.memory.entity_reports import InMemoryEntityReports
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from api_exchange_testing.memory.queue import InMemoryQueue, QueuedMessage
     from api_exchange_testing.memory.randomness import SeededRandomness
     from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
+    from api_exchange_testing.memory.sealer import InMemorySealer
+    from api_exchange_testing.memory.secret_source import InMemorySecretSource
     from api_exchange_testing.memory.sleeper import VirtualSleeper
     from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
     from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
@@ -46,6 +49,7 @@ __all__ = [
     "Harness",
     "InMemoryBacklog",
     "InMemoryContainer",
+    "InMemoryCredentialStore",
     "InMemoryDeadLetterJobs",
     "InMemoryDeadLetters",
     "InMemoryEntityReports",
@@ -57,6 +61,8 @@ __all__ = [
     "InMemoryPayloadStore",
     "InMemoryQueue",
     "InMemoryRetentionStore",
+    "InMemorySealer",
+    "InMemorySecretSource",
     "InMemoryStatisticsSource",
     "InMemoryStore",
     "InMemoryTenantDirectory",
@@ -80,6 +86,7 @@ _HOMES = {
     "idempotence": ("assert_idempotent",),
     "memory.backlog": ("InMemoryBacklog",),
     "memory.clock": ("VirtualClock",),
+    "memory.credential_store": ("InMemoryCredentialStore",),
     "memory.dead_letter_jobs": ("InMemoryDeadLetterJobs",),
     "memory.dead_letters": ("InMemoryDeadLetters",),
     "memory.entity_reports": ("InMemoryEntityReports",),
@@ -94,6 +101,8 @@ _HOMES = {
     "memory.queue": ("InMemoryQueue", "QueuedMessage"),
     "memory.randomness": ("SeededRandomness",),
     "memory.retention_store": ("InMemoryRetentionStore",),
+    "memory.sealer": ("InMemorySealer",),
+    "memory.secret_source": ("InMemorySecretSource",),
     "memory.sleeper": ("VirtualSleeper",),
     "memory.statistics": ("InMemoryStatisticsSource",),
     "memory.tenant_directory": ("InMemoryTenantDirectory",),

@@ -18,6 +18,7 @@ from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_testing.memory.backlog import InMemoryBacklog
 from api_exchange_testing.memory.clock import VirtualClock
+from api_exchange_testing.memory.credential_store import InMemoryCredentialStore
 from api_exchange_testing.memory.dead_letter_jobs import InMemoryDeadLetterJobs
 from api_exchange_testing.memory.dead_letters import InMemoryDeadLetters
 from api_exchange_testing.memory.entity_reports import InMemoryEntityReports
@@ -31,6 +32,8 @@ from api_exchange_testing.memory.profile import PORTABLE, Profile
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.randomness import SeededRandomness
 from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
+from api_exchange_testing.memory.sealer import InMemorySealer
+from api_exchange_testing.memory.secret_source import InMemorySecretSource
 from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
@@ -68,6 +71,9 @@ class InMemoryContainer(containers.DeclarativeContainer):
     eraser = providers.Singleton(InMemoryEraser, store, queue=queue)
     retention = providers.Singleton(InMemoryRetentionStore, store)
     sleeper = providers.Singleton(VirtualSleeper, clock)
+    secrets = providers.Singleton(InMemorySecretSource)
+    sealer = providers.Singleton(InMemorySealer)
+    credentials = providers.Singleton(InMemoryCredentialStore, store)
 
     operations = providers.Container(
         Operations,
@@ -87,6 +93,8 @@ class InMemoryContainer(containers.DeclarativeContainer):
         statistics=providers.Singleton(InMemoryStatisticsSource, store),
         backlog=providers.Singleton(InMemoryBacklog, store, queue),
         entities=providers.Singleton(InMemoryEntityReports, store),
+        credentials=credentials,
+        sealer=sealer,
     )
     use_cases = providers.Container(
         UseCases,
@@ -103,6 +111,8 @@ class InMemoryContainer(containers.DeclarativeContainer):
         leases=providers.Singleton(InMemoryLeases),
         retention=retention,
         eraser=eraser,
+        credentials=credentials,
+        sealer=sealer,
     )
 
 

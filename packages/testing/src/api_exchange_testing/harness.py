@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
+from pydantic_core import to_json
+
 from api_exchange_core import DeclarationError, EntityReference, Exchange, Function, Message
+from api_exchange_core.application.administer_credentials import KeepCredentials
 from api_exchange_core.application.administer_tenants import ConfigureTenant
 from api_exchange_core.application.entity_service import EntityService
 from api_exchange_core.application.held_messages import HeldMessages
@@ -16,6 +19,7 @@ from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.content_hash import ContentHasher
+from api_exchange_core.domain.credentials import system_name
 from api_exchange_core.domain.entity import EntityHead, EntityVersion
 from api_exchange_core.domain.envelope import decode, decode_failure
 from api_exchange_core.domain.errors import InvalidMessageError, TenantError
@@ -100,6 +104,7 @@ class Harness:
         self.tenants = container.tenants()
         self.entities: EntityService = container.use_cases.entity_service()
         self.held: HeldMessages = container.operations.held_messages()
+        self._keep: KeepCredentials = container.operations.keep_credentials()
         self._outbox = container.outbox()
         self._handler: ProcessorHandler = container.use_cases.handler()
         self._fan_out: FanOutTick = container.use_cases.fan_out()
@@ -175,6 +180,25 @@ class Harness:
             InvalidPayloadError: the values do not fit.
         """
         ConfigureTenant(self.tenants, self.exchange.tenant_config).replace(tenant_id(tenant), values)
+
+    def set_credentials(
+        self, system: str, credentials: Mapping[str, object] | bytes, *, tenant: str | None = None
+    ) -> None:
+        """Set a tenant's credentials at a system; what has read others before keeps to them for half a minute.
+
+        Args:
+            system: as `ApiCredentials` names it.
+            credentials: the fields of its model, or the bytes as they are.
+            tenant: whose; may be left out if the exchange has exactly one.
+
+        Raises:
+            TenantError: there is no such tenant; or *tenant* is left out, and the exchange has none or several.
+            DeclarationError: *system* is no name.
+        """
+        secret = credentials if isinstance(credentials, bytes) else to_json(credentials)
+        owner, system_ = self._tenant(tenant), system_name(system)
+        on_version = self._keep.version(owner, system_)
+        self._keep.set(owner, system_, secret, by="harness", on_version=on_version)
 
     def send(
         self, queue: str, payload: object, *, tenant: str | None = None, entity: EntityReference | None = None

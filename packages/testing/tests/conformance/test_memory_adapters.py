@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing import (
     InMemoryBacklog,
+    InMemoryCredentialStore,
     InMemoryDeadLetterJobs,
     InMemoryDeadLetters,
     InMemoryEntityReports,
@@ -24,6 +26,8 @@ from api_exchange_testing import (
     InMemoryMessageReports,
     InMemoryQueue,
     InMemoryRetentionStore,
+    InMemorySealer,
+    InMemorySecretSource,
     InMemoryStatisticsSource,
     InMemoryStore,
     InMemoryTenantDirectory,
@@ -37,6 +41,7 @@ from api_exchange_testing.conformance import (
     BacklogSuite,
     CanonicalEncoderSuite,
     ClockSuite,
+    CredentialStoreSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
     EntityReportsSuite,
@@ -60,6 +65,9 @@ from api_exchange_testing.conformance import (
     RandomnessSuite,
     Reports,
     RetentionStoreSuite,
+    SealerSuite,
+    Sealing,
+    SecretSourceSuite,
     SleeperSuite,
     StatisticsSourceSuite,
     Storage,
@@ -67,11 +75,13 @@ from api_exchange_testing.conformance import (
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.credential_store import ConnectCredentials
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.payload_store import Damage
+from api_exchange_testing.conformance.secret_source import Keep
 from api_exchange_testing.conformance.tenant_directory import Connect
 from api_exchange_testing.memory.outbox import DUE_AFTER
 from api_exchange_testing.memory.payload_store import InMemoryPayloadStore
@@ -236,6 +246,30 @@ class TestInMemoryRetentionStore(RetentionStoreSuite):
     @pytest.fixture
     def retention(self, store: InMemoryStore) -> RetentionStore:
         return InMemoryRetentionStore(store)
+
+
+class TestInMemoryCredentialStore(CredentialStoreSuite):
+    @pytest.fixture
+    def connect_credentials(self) -> ConnectCredentials:
+        store = InMemoryStore()
+        return lambda: InMemoryCredentialStore(store)
+
+
+class TestInMemorySealer(SealerSuite):
+    @pytest.fixture
+    def sealing(self) -> Sealing:
+        sealer = InMemorySealer()
+        return Sealing(connect=lambda: sealer, use=sealer.use, memory=timedelta(0))
+
+
+class TestInMemorySecretSource(SecretSourceSuite):
+    @pytest.fixture
+    def source(self) -> InMemorySecretSource:
+        return InMemorySecretSource()
+
+    @pytest.fixture
+    def keep(self, source: InMemorySecretSource) -> Keep:
+        return source.keep
 
 
 class TestInMemoryFileSink(FileSinkSuite):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from api_exchange_core.application.credential_reader import CredentialReader
 from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
 from api_exchange_core.domain.errors import DeclarationError
 from api_exchange_core.ports.clock import Clock
@@ -27,6 +28,7 @@ class Services:
     sleeper: Sleeper
     randomness: Randomness
     observer: Observer
+    credentials: CredentialReader
 
     @contextmanager
     def at_work(self, deadline: Deadline = NO_DEADLINE) -> Iterator[None]:

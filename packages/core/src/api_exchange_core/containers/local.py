@@ -11,9 +11,11 @@ from dependency_injector import containers, providers
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
+from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.dead_letters import SqlDeadLetters
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -30,6 +32,7 @@ from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
+from api_exchange_core.adapters.system.secret_source import secret_source
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.telemetry.store_metrics import StoreMetrics
@@ -57,6 +60,10 @@ class LocalSettings(BaseSettings):
         description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
     )
     output_folder: Path = Field(default=Path("output"), description="Where FileOutputHandler keeps its files")
+    secrets_folder: Path | None = Field(
+        default=None,
+        description="Folder that holds secrets, a file each; without it they are environment variables",
+    )
     http: bool | None = Field(
         default=None,
         description="Serve HTTP functions, /healthz, /readyz and /metrics; by default if there are HTTP functions",
@@ -102,6 +109,9 @@ class LocalStore(containers.DeclarativeContainer):
     eraser = providers.Singleton(SqlEraser, engine)
     retention = providers.Singleton(SqlRetentionStore, engine)
     sleeper = providers.Singleton(SystemSleeper)
+    secrets = providers.Singleton(secret_source, settings.provided.secrets_folder)
+    sealer = providers.Singleton(AesGcmSealer, secrets, clock)
+    credentials = providers.Singleton(SqlCredentialStore, engine)
 
     operations = providers.Container(
         Operations,
@@ -121,6 +131,8 @@ class LocalStore(containers.DeclarativeContainer):
         statistics=providers.Singleton(SqlStatisticsSource, engine),
         backlog=providers.Singleton(SqlBacklog, engine),
         entities=providers.Singleton(SqlEntityReports, engine),
+        credentials=credentials,
+        sealer=sealer,
     )
 
 
@@ -144,6 +156,8 @@ class LocalContainer(LocalStore):
         leases=providers.Singleton(SqlLeases, LocalStore.engine),
         retention=LocalStore.retention,
         eraser=LocalStore.eraser,
+        credentials=LocalStore.credentials,
+        sealer=LocalStore.sealer,
     )
     runner = providers.Singleton(
         Runner,

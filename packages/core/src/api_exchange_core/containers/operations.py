@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dependency_injector import containers, providers
 
+from api_exchange_core.application.administer_credentials import KeepCredentials
 from api_exchange_core.application.administer_tenants import AddTenants
 from api_exchange_core.application.dead_letter_job import CarryOutDeadLetterJob
 from api_exchange_core.application.entity_history import EntityHistory
 from api_exchange_core.application.erase import EraseEntity, EraseTenant
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
 from api_exchange_core.application.held_messages import HeldMessages
+from api_exchange_core.application.reseal_credentials import ResealCredentials
 from api_exchange_core.application.status_report import StatusReport
 from api_exchange_core.application.trace_request import TraceRequest
 from api_exchange_core.ports.backlog import Backlog
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.credential_store import CredentialStore
 from api_exchange_core.ports.dead_letter_jobs import DeadLetterJobs
 from api_exchange_core.ports.dead_letters import DeadLetters
 from api_exchange_core.ports.entity_reports import EntityReports
@@ -24,6 +27,7 @@ from api_exchange_core.ports.message_reports import MessageReports
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.queue_inspector import QueueInspector
 from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.statistics import StatisticsSource
 from api_exchange_core.ports.tenant_directory import TenantDirectory
@@ -65,6 +69,11 @@ class Operations(containers.DeclarativeContainer):
     backlog: providers.Dependency[Backlog] = providers.Dependency()
     entities: providers.Dependency[EntityReports] = providers.Dependency()
 
+    credentials: providers.Dependency[CredentialStore] = providers.Dependency()
+    sealer: providers.Dependency[Sealer] = providers.Dependency()
+
+    keep_credentials = providers.Singleton(KeepCredentials, credentials, sealer, tenants, clock)
+    reseal_credentials = providers.Singleton(ResealCredentials, credentials, sealer, clock)
     held_messages = providers.Singleton(HeldMessages, units)
     trace = providers.Singleton(TraceRequest, messages, entities)
     status = providers.Singleton(StatusReport, clock, statistics, backlog, errors)

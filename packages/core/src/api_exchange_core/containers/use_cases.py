@@ -10,6 +10,7 @@ from api_exchange_core.application.accept_request import AcceptRequest
 from api_exchange_core.application.call_runner import CallRunner
 from api_exchange_core.application.chores import DoChore, purge_expired, relay_outbox, sweep_erased
 from api_exchange_core.application.claims import Claims
+from api_exchange_core.application.credential_reader import CredentialReader
 from api_exchange_core.application.entity_service import EntityService
 from api_exchange_core.application.erase import EraseTenant
 from api_exchange_core.application.failures import Failures
@@ -27,6 +28,7 @@ from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.credential_store import CredentialStore
 from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.leases import Leases
@@ -35,6 +37,7 @@ from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
+from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
@@ -59,13 +62,18 @@ class UseCases(containers.DeclarativeContainer):
     leases: providers.Dependency[Leases] = providers.Dependency()
     retention: providers.Dependency[RetentionStore] = providers.Dependency()
     eraser: providers.Dependency[Eraser] = providers.Dependency()
+    credentials: providers.Dependency[CredentialStore] = providers.Dependency()
+    sealer: providers.Dependency[Sealer] = providers.Dependency()
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
     gate = providers.Singleton(TenantGate, tenants, clock, config_model=exchange.provided.tenant_config)
     failures = providers.Singleton(Failures, units, clock, randomness, observer)
     reception = providers.Singleton(Reception, gate, units, failures, observer)
     claims = providers.Singleton(Claims, units, failures, clock, observer)
-    services = providers.Singleton(Services, clock, sleeper, randomness, observer)
+    credential_reader = providers.Singleton(CredentialReader, credentials, sealer, clock)
+    services = providers.Singleton(
+        Services, clock, sleeper, randomness, observer, credentials=credential_reader
+    )
     calls = providers.Singleton(CallRunner, services)
     forwarding = providers.Singleton(Forwarding, exchange.provided.name)
     flush = providers.Singleton(Flush, units, hasher, forwarding, clock)

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from typing import NewType, Protocol
 
 SealedText = NewType("SealedText", str)
-"""A secret that is encrypted and says with which key; ASCII, and fit for any column."""
+"""A secret that is encrypted and says with which key: ``<form>.<key id>.<the rest>``, in ASCII, fit for any column."""
+
+
+def key_id_of(sealed: SealedText) -> str | None:
+    """Id of the key that *sealed* says it was sealed with; None if it is no sealed text."""
+    parts = sealed.split(".", 2)
+    return parts[1] if len(parts) == 3 else None  # form, key, rest
 
 
 class Sealer(Protocol):

@@ -245,6 +245,7 @@ def test_in_a_cluster_without_the_roles_the_error_says_to_migrate(alone: Postgre
 def test_work_across_tenants_has_one_way_in_and_these_take_it() -> None:
     assert importers_of("across_tenants") == {
         "backlog.py",
+        "credential_store.py",
         "dead_letter_jobs.py",
         "dead_letters.py",
         "doctor/trial.py",  # looks what is left behind by it

@@ -10,6 +10,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_
 from api_exchange_testing.conformance.backlog import BacklogSuite  # noqa: E402
 from api_exchange_testing.conformance.canonical_encoder import CanonicalEncoderSuite  # noqa: E402
 from api_exchange_testing.conformance.clock import ClockSuite  # noqa: E402
+from api_exchange_testing.conformance.credential_store import CredentialStoreSuite  # noqa: E402
 from api_exchange_testing.conformance.dead_letter_jobs import DeadLetterJobsSuite  # noqa: E402
 from api_exchange_testing.conformance.dead_letters import DeadLettersSuite  # noqa: E402
 from api_exchange_testing.conformance.entity_reports import EntityReportsSuite  # noqa: E402
@@ -31,6 +32,8 @@ from api_exchange_testing.conformance.queues_here import QueuesHereSuite  # noqa
 from api_exchange_testing.conformance.randomness import RandomnessSuite  # noqa: E402
 from api_exchange_testing.conformance.reports import Reports  # noqa: E402
 from api_exchange_testing.conformance.retention_store import RetentionStoreSuite  # noqa: E402
+from api_exchange_testing.conformance.sealer import SealerSuite, Sealing  # noqa: E402
+from api_exchange_testing.conformance.secret_source import SecretSourceSuite  # noqa: E402
 from api_exchange_testing.conformance.sleeper import SleeperSuite  # noqa: E402
 from api_exchange_testing.conformance.statistics import StatisticsSourceSuite  # noqa: E402
 from api_exchange_testing.conformance.storage import Storage  # noqa: E402
@@ -43,6 +46,7 @@ __all__ = [
     "BacklogSuite",
     "CanonicalEncoderSuite",
     "ClockSuite",
+    "CredentialStoreSuite",
     "DeadLetterJobsSuite",
     "DeadLettersSuite",
     "EntityReportsSuite",
@@ -66,6 +70,9 @@ __all__ = [
     "RandomnessSuite",
     "Reports",
     "RetentionStoreSuite",
+    "SealerSuite",
+    "Sealing",
+    "SecretSourceSuite",
     "SleeperSuite",
     "StatisticsSourceSuite",
     "Storage",

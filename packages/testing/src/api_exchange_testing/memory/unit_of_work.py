@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
+from api_exchange_core.domain.credentials import SystemName
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.credential_store import SealedCredentials
 from api_exchange_core.ports.entity_store import EntityStore
 from api_exchange_core.ports.error_log import ErrorLog
 from api_exchange_core.ports.journal import Journal
@@ -32,6 +34,7 @@ class _TenantRows:
     journal: JournalRows = field(default_factory=dict)
     errors: ErrorRows = field(default_factory=list)
     groups: GroupRows = field(default_factory=dict)
+    credentials: dict[SystemName, SealedCredentials] = field(default_factory=dict)
 
 
 class InMemoryStore:

@@ -16,6 +16,7 @@ from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.credential_store import CredentialStore
 from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.leases import Leases
@@ -24,6 +25,7 @@ from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
+from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
@@ -58,6 +60,8 @@ class Ports:
     leases: Leases
     eraser: Eraser
     retention: RetentionStore
+    credentials: CredentialStore
+    sealer: Sealer
 
 
 def ports_of(world: World) -> Ports:
@@ -74,6 +78,8 @@ def ports_of(world: World) -> Ports:
         leases=world.leases,
         eraser=world.eraser,
         retention=world.retention,
+        credentials=world.credentials,
+        sealer=world.sealer,
     )
 
 
@@ -93,6 +99,8 @@ def faulty(world: World, place: Place, skew: timedelta) -> Ports:
         leases=interposed(ports.leases, "leases", place),
         eraser=interposed(ports.eraser, "eraser", place),
         retention=interposed(ports.retention, "retention", place),
+        credentials=interposed(ports.credentials, "credentials", place),
+        sealer=interposed(ports.sealer, "sealer", place),
     )
 
 

@@ -12,6 +12,7 @@ from api_exchange_core import Exchange
 from api_exchange_core.domain.names import TenantId
 from api_exchange_testing.harness import START
 from api_exchange_testing.memory.clock import VirtualClock
+from api_exchange_testing.memory.credential_store import InMemoryCredentialStore
 from api_exchange_testing.memory.eraser import InMemoryEraser
 from api_exchange_testing.memory.file_sink import InMemoryFileSink
 from api_exchange_testing.memory.leases import InMemoryLeases
@@ -19,6 +20,7 @@ from api_exchange_testing.memory.observer import RecordingObserver
 from api_exchange_testing.memory.profile import PORTABLE, Profile
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
+from api_exchange_testing.memory.sealer import InMemorySealer
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 from api_exchange_testing.simulation.chores import WatchedLeases
@@ -39,6 +41,8 @@ class World:
         tenants: the directory.
         observer: what was told to the observers of all instances.
         leases: who may do which chore.
+        credentials: of the tenants.
+        sealer: seals them.
         ledger: what really happened.
     """
 
@@ -55,6 +59,8 @@ class World:
         self.leases = WatchedLeases(InMemoryLeases())
         self.eraser = InMemoryEraser(self.store, queue=self.queues)
         self.retention = InMemoryRetentionStore(self.store)
+        self.credentials = InMemoryCredentialStore(self.store)
+        self.sealer = InMemorySealer()
         self.ledger = Ledger(exchange, one_store=one_store)
         self.entrance = NotedPublisher(self.queues, self.ledger)
 

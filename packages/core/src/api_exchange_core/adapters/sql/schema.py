@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 
 from api_exchange_core.adapters.sql.time_types import Duration, UtcDateTime
+from api_exchange_core.domain.credentials import MAX_SYSTEM
 from api_exchange_core.domain.dead_letter_job import ItemState, JobAction
 from api_exchange_core.domain.names import DEAD_LETTER_SUFFIX, MAX_IDENTIFIER, MAX_QUEUE_NAME
 from api_exchange_core.ports.journal import ProcessingState
@@ -309,6 +310,20 @@ dead_letter_job_items = Table(
     PrimaryKeyConstraint("job_id", "place"),
     Index(None, "job_id", "state", "place"),
     CheckConstraint(_one_of("state", ItemState), name="state"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("system", String(MAX_SYSTEM), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("previous", Text),
+    Column("previous_until", UtcDateTime),
+    PrimaryKeyConstraint("tenant_id", "system"),
 )
 
 # Has no column called tenant_id: that is how a table says that its rows are a tenant's and go with it.

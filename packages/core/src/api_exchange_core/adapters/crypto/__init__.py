@@ -1,0 +1,1 @@
+"""Encryption, by the library ``cryptography``, which is loaded when something is first sealed."""
