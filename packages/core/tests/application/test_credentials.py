@@ -141,6 +141,15 @@ def test_or_until_its_time_is_over_which_a_process_that_runs_knows_by_itself(her
     assert (account.previous_key, account.previous_until) == (None, None)
 
 
+def test_what_is_over_needs_no_key_any_more(here: Here) -> None:
+    here.set("one")
+    here.sealer.use(["k2", "k1"])
+    here.rotate("two", keep=HOUR)
+    here.clock.advance(HOUR)
+    here.sealer.use(["k2"])
+    assert here.accepted() == (b"two",)
+
+
 def test_setting_accepts_nothing_else_from_now_on(here: Here) -> None:
     here.set("one")
     here.rotate("two")

@@ -13,26 +13,31 @@ from typing_extensions import override
 from api_exchange_core.domain.delivery import Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.entity import EntityHead
 from api_exchange_core.domain.names import EntityId, MessageId, QueueName, TenantId
+from api_exchange_core.ports.credential_store import SealedCredentials
 from api_exchange_core.ports.error_groups import ErrorGroup, GroupState
 from api_exchange_core.ports.journal import JournalEntry
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.message_reports import HandledMessage, MessageFilter, PlaceInList
 from api_exchange_core.ports.outbox import OutboxRow
+from api_exchange_core.ports.sealer import SealedText
 from api_exchange_core.ports.statistics import Statistics
 from api_exchange_testing import (
     InMemoryBacklog,
+    InMemoryCredentialStore,
     InMemoryEntityReports,
     InMemoryErrorGroups,
     InMemoryFileSink,
     InMemoryLeases,
     InMemoryMessageReports,
     InMemoryQueue,
+    InMemorySealer,
     InMemoryStatisticsSource,
     InMemoryStore,
     InMemoryUnitOfWorkFactory,
     QueuedMessage,
 )
 from api_exchange_testing.conformance import (
+    CredentialStoreSuite,
     EntityStoreSuite,
     ErrorGroupsSuite,
     FileSinkSuite,
@@ -45,11 +50,14 @@ from api_exchange_testing.conformance import (
     PassingTime,
     QueuesHereSuite,
     Reports,
+    SealerSuite,
+    Sealing,
     StatisticsSourceSuite,
     Storage,
     Transport,
     UnitOfWorkSuite,
 )
+from api_exchange_testing.conformance.credential_store import ConnectCredentials
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.memory.entity_store import InMemoryEntityStore
@@ -411,3 +419,37 @@ class TestFollowsNames(FileSinkSuite):
     @pytest.fixture
     def read(self, sink: InMemoryFileSink) -> Read:
         return lambda tenant_id, name: sink.read(tenant_id, name)
+
+
+class LastWriterWins(InMemoryCredentialStore):
+    """Keeps whatever comes, on whatever version it was made."""
+
+    @override
+    def write(self, credentials: SealedCredentials) -> None:
+        self.store.of(credentials.tenant_id).credentials[credentials.system] = credentials
+
+
+class TestLastWriterWins(CredentialStoreSuite):
+    @pytest.fixture
+    def connect_credentials(self) -> ConnectCredentials:
+        store = InMemoryStore()
+        return lambda: LastWriterWins(store)
+
+
+class SealsForAnybody(InMemorySealer):
+    """Binds a text to nothing."""
+
+    @override
+    def seal(self, secret: bytes, *, bound_to: Sequence[str]) -> SealedText:
+        return super().seal(secret, bound_to=())
+
+    @override
+    def unseal(self, sealed: SealedText, *, bound_to: Sequence[str]) -> bytes:
+        return super().unseal(sealed, bound_to=())
+
+
+class TestSealsForAnybody(SealerSuite):
+    @pytest.fixture
+    def sealing(self) -> Sealing:
+        sealer = SealsForAnybody()
+        return Sealing(connect=lambda: sealer, use=sealer.use, memory=timedelta(0))

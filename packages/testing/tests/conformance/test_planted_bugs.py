@@ -104,6 +104,14 @@ _PLANTED = Path(__file__).with_name("planted_bugs.py")
             },
         ),
         ("TestShowsEverybodysMessages", {"test_messages_are_listed_newest_first_and_filtered"}),
+        (
+            "TestLastWriterWins",
+            {
+                "test_a_write_on_another_version_than_the_one_that_is_kept_is_refused",
+                "test_of_many_that_write_the_same_version_one_wins",
+            },
+        ),
+        ("TestSealsForAnybody", {"test_what_was_sealed_for_one_thing_is_nothing_as_another"}),
         ("TestFollowsNames", {"test_no_name_leads_out_of_the_tenants_folder"}),
     ],
 )

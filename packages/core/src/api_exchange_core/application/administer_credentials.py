@@ -13,7 +13,7 @@ from api_exchange_core.domain.errors import LostRaceError, PermanentError, Tenan
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.credential_store import CredentialStore, SealedCredentials
-from api_exchange_core.ports.sealer import SealedText, Sealer, key_id_of
+from api_exchange_core.ports.sealer import Sealer, key_id_of
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 
 _PAGE: Final = 100
@@ -121,7 +121,7 @@ class KeepCredentials:
         kept = self._kept(tenant_id, system)
         self._check_version(kept, on_version)
         now = self.clock.now()
-        if still_previous(kept, now) is not None:
+        if kept.at(now).previous is not None:
             raise PermanentError(
                 f"{named(kept)}: the previous ones are still accepted, and two are kept at most: once nobody uses "
                 f"them, `api-exchange credentials retire {tenant_id} {system}`"
@@ -203,14 +203,8 @@ def all_credentials(store: CredentialStore, tenant_id: TenantId | None) -> Itera
         last = page[-1]
 
 
-def still_previous(kept: SealedCredentials, now: datetime) -> SealedText | None:
-    """The previous ones, if their time is not over."""
-    over = kept.previous_until is not None and kept.previous_until <= now
-    return None if over else kept.previous
-
-
 def _account(kept: SealedCredentials, now: datetime) -> CredentialAccount:
-    previous = still_previous(kept, now)
+    kept = kept.at(now)
     return CredentialAccount(
         tenant_id=kept.tenant_id,
         system=kept.system,
@@ -218,8 +212,8 @@ def _account(kept: SealedCredentials, now: datetime) -> CredentialAccount:
         key=key_id_of(kept.sealed),
         set_at=kept.set_at,
         set_by=kept.set_by,
-        previous_key=None if previous is None else key_id_of(previous),
-        previous_until=None if previous is None else kept.previous_until,
+        previous_key=None if kept.previous is None else key_id_of(kept.previous),
+        previous_until=kept.previous_until,
     )
 
 

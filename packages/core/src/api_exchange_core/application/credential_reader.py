@@ -56,17 +56,17 @@ class CredentialReader:
         now = self.clock.now()
         known = self._known.get((tenant_id, system))
         if known is None or not known.at <= now < known.at + self.memory:
-            known = _Remembered(now, self._unsealed(self.store.get(tenant_id, system=system)))
+            known = _Remembered(now, self._unsealed(self.store.get(tenant_id, system=system), now))
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
             self._known[tenant_id, system] = known
         return None if known.credentials is None else known.credentials.at(now)
 
-    def _unsealed(self, kept: SealedCredentials | None) -> Credentials | None:
+    def _unsealed(self, kept: SealedCredentials | None, now: datetime) -> Credentials | None:
         if kept is None:
             return None
-        bound_to = binding(kept.tenant_id, kept.system)
-        previous = kept.previous
+        kept = kept.at(now)  # nobody needs to keep a key for what is over
+        bound_to, previous = binding(kept.tenant_id, kept.system), kept.previous
         return Credentials(
             version=kept.version,
             current=self.sealer.unseal(kept.sealed, bound_to=bound_to),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from api_exchange_core.application.administer_credentials import all_credentials, named, still_previous
+from api_exchange_core.application.administer_credentials import all_credentials, named
 from api_exchange_core.application.credential_reader import binding
 from api_exchange_core.domain.errors import DeclarationError, LostRaceError, PermanentError
 from api_exchange_core.ports.clock import Clock
@@ -72,13 +72,13 @@ class ResealCredentials:
         return all(self.sealer.is_current(text) for text in texts)
 
     def _anew(self, kept: SealedCredentials) -> SealedCredentials:
-        previous = still_previous(kept, self.clock.now())
+        kept = kept.at(self.clock.now())
+        previous = kept.previous
         return replace(
             kept,
             version=kept.version + 1,
             sealed=self._with_current_key(kept, kept.sealed),
             previous=None if previous is None else self._with_current_key(kept, previous),
-            previous_until=None if previous is None else kept.previous_until,
         )
 
     def _with_current_key(self, kept: SealedCredentials, sealed: SealedText) -> SealedText:

@@ -45,7 +45,7 @@ def check_config_model(model: object) -> None:
     if secret is not None:
         raise DeclarationError(
             f"tenant_config {model.__name__}: {secret!r} is a secret, and configuration is stored and shown as it is: "
-            "keep credentials elsewhere"
+            "`api-exchange credentials set` keeps it encrypted, and ApiCredentials reads it"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -45,6 +45,12 @@ class SealedCredentials:
             raise ValueError(f"versions of credentials count from 1, and this one is {self.version}")
         if self.previous is None and self.previous_until is not None:
             raise ValueError("there are no previous credentials whose time could end")
+
+    def at(self, now: datetime) -> SealedCredentials:
+        """These, without previous ones whose time is over."""
+        if self.previous_until is None or now < self.previous_until:
+            return self
+        return replace(self, previous=None, previous_until=None)
 
 
 class CredentialStore(Protocol):
