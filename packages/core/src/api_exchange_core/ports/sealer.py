@@ -37,6 +37,7 @@ class Sealer(Protocol):
         """What was sealed for the same thing, with the current key or an older one that is still known.
 
         Raises:
+            DeclarationError: there is no key at all.
             PermanentError: the text was changed, or sealed for something else, or with a key that is not known any
                 more; the error names the key, and no part of the secret.
             TransientError: the keys are out of reach.
@@ -47,5 +48,7 @@ class Sealer(Protocol):
         """Whether *sealed* was sealed with the current key; what was not is to be sealed anew.
 
         Raises:
+            DeclarationError: there is no key.
+            PermanentError: it is no sealed text.
             TransientError: the keys are out of reach.
         """

@@ -160,10 +160,17 @@ class SealerSuite(Suite):
         with pytest.raises(PermanentError):
             sealer.unseal(SealedText(sealed.replace(OLD, NEW)), bound_to=_FOR)
 
-    def test_without_a_key_nothing_is_sealed(self, sealing: Sealing) -> None:
+    def test_without_a_key_nothing_is_sealed_or_unsealed(self, sealing: Sealing, sealer: Sealer) -> None:
+        sealed = sealer.seal(_SECRET, bound_to=_FOR)
         sealing.use([])
-        with pytest.raises(DeclarationError):
-            sealing.connect().seal(_SECRET, bound_to=_FOR)
+        keyless = sealing.connect()
+        for ask in (
+            lambda: keyless.seal(_SECRET, bound_to=_FOR),
+            lambda: keyless.unseal(sealed, bound_to=_FOR),
+            lambda: keyless.is_current(sealed),
+        ):
+            with pytest.raises(DeclarationError):
+                ask()
 
     def test_its_repr_tells_nothing(self, sealer: Sealer) -> None:
         sealer.seal(_SECRET, bound_to=_FOR)

@@ -36,9 +36,7 @@ class InMemorySealer(Sealer):
 
     @override
     def seal(self, secret: bytes, *, bound_to: Sequence[str]) -> SealedText:
-        if not self._keys:
-            raise DeclarationError("the sealer in memory was left without a key")
-        key_id = self._keys[0]
+        key_id = self._known()[0]
         nonce = next(self._sealed).to_bytes(_NONCE, "big")
         hidden = _masked(secret, key_id, nonce)
         return SealedText(
@@ -48,7 +46,7 @@ class InMemorySealer(Sealer):
     @override
     def unseal(self, sealed: SealedText, *, bound_to: Sequence[str]) -> bytes:
         key_id, data = _parts(sealed)
-        if key_id not in self._keys:
+        if key_id not in self._known():
             raise PermanentError(f"the sealer in memory has no key {key_id!r}")
         nonce, tag, hidden = data[:_NONCE], data[_NONCE : _NONCE + _TAG], data[_NONCE + _TAG :]
         if not hmac.compare_digest(tag, _tag(hidden, key_id, nonce, bound_to)):
@@ -59,7 +57,12 @@ class InMemorySealer(Sealer):
 
     @override
     def is_current(self, sealed: SealedText) -> bool:
-        return _parts(sealed)[0] == self._keys[0]
+        return _parts(sealed)[0] == self._known()[0]
+
+    def _known(self) -> Sequence[str]:
+        if not self._keys:
+            raise DeclarationError("the sealer in memory was left without a key")
+        return self._keys
 
 
 def _masked(data: bytes, key_id: str, nonce: bytes) -> bytes:
