@@ -54,12 +54,13 @@ from api_exchange_core.adapters.telemetry.logging import configure_logging
 from api_exchange_core.adapters.telemetry.metrics import Metrics
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.telemetry.tracing import Tracing
-from api_exchange_core.application.accept_request import Request, api_key_hash
 from api_exchange_core.application.call import Call, Incoming
 from api_exchange_core.application.chores import Chore, Done
+from api_exchange_core.application.request import Request
 from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.cli.settings import settings_with
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
+from api_exchange_core.domain.api_key import api_key_hash
 from api_exchange_core.domain.content_hash import HashKey
 from api_exchange_core.domain.delivery import DeadLetter, Delivery, Settlement
 from api_exchange_core.domain.envelope import decode_failure

@@ -16,6 +16,7 @@ from api_exchange_core.domain.errors import (
 from api_exchange_core.domain.exchange import Exchange, Function
 from api_exchange_core.domain.exclusive import Exclusive, OnLost
 from api_exchange_core.domain.gateway import GatewayProcessor
+from api_exchange_core.domain.intake_limit import IntakeLimit
 from api_exchange_core.domain.intentions import PersistedEntity
 from api_exchange_core.domain.mapper import Mapper
 from api_exchange_core.domain.message import Message
@@ -32,8 +33,17 @@ from api_exchange_core.domain.retention import Retention
 from api_exchange_core.domain.retry import RetryPolicy
 from api_exchange_core.domain.rules import FAIL, Routing, Rule, all_of, any_of, field, not_
 from api_exchange_core.domain.schedule import Schedule
+from api_exchange_core.domain.signatures import (
+    GitHubSignature,
+    PlainHmac,
+    ShopifySignature,
+    SignatureScheme,
+    SlackSignature,
+    StandardWebhooks,
+    StripeSignature,
+)
 from api_exchange_core.domain.tenant import current_tenant, tenant_context
-from api_exchange_core.domain.trigger import TenantFromApiKey
+from api_exchange_core.domain.tenant_source import TenantFromApiKey, TenantFromSignedField, TenantFromWebhook
 
 __all__ = [
     "FAIL",
@@ -46,6 +56,8 @@ __all__ = [
     "FileOutputHandler",
     "Function",
     "GatewayProcessor",
+    "GitHubSignature",
+    "IntakeLimit",
     "Mapper",
     "Message",
     "NoOutputHandler",
@@ -54,6 +66,7 @@ __all__ = [
     "PermanentError",
     "PersistOutcome",
     "PersistedEntity",
+    "PlainHmac",
     "ProcessingResult",
     "ProcessorContext",
     "ProcessorInterface",
@@ -64,7 +77,14 @@ __all__ = [
     "Routing",
     "Rule",
     "Schedule",
+    "ShopifySignature",
+    "SignatureScheme",
+    "SlackSignature",
+    "StandardWebhooks",
+    "StripeSignature",
     "TenantFromApiKey",
+    "TenantFromSignedField",
+    "TenantFromWebhook",
     "TransientError",
     "all_of",
     "any_of",

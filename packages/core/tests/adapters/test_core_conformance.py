@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy import Engine
 
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.files.payload_store import FilePayloadStore
+from api_exchange_core.adapters.files.webhook_secrets import FileWebhookSecrets
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
@@ -27,6 +29,7 @@ from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
@@ -42,11 +45,13 @@ from api_exchange_core.domain.claim_check import PayloadClaim
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.payload_store import PayloadStore
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
+from api_exchange_core.ports.webhook_secrets import WebhookSecrets
 from api_exchange_testing.conformance import (
     BacklogSuite,
     CanonicalEncoderSuite,
@@ -73,6 +78,7 @@ from api_exchange_testing.conformance import (
     QueueTraits,
     RandomnessSuite,
     Reports,
+    RequestLogSuite,
     RetentionStoreSuite,
     SleeperSuite,
     StatisticsSourceSuite,
@@ -80,13 +86,16 @@ from api_exchange_testing.conformance import (
     TenantDirectorySuite,
     Transport,
     UnitOfWorkSuite,
+    WebhookSecretsSuite,
 )
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.payload_store import Damage
+from api_exchange_testing.conformance.request_log import ConnectRequestLog
 from api_exchange_testing.conformance.tenant_directory import Connect
+from api_exchange_testing.conformance.webhook_secrets import Knowing, Secrets
 
 GRACE = timedelta(seconds=5)
 TENANTS = (TenantId("customer-a"), TenantId("customer-b"))
@@ -188,6 +197,39 @@ class TestSqlLeases(LeasesSuite):
     @pytest.fixture
     def connect_leases(self, new_engine: NewEngine) -> ConnectLeases:
         return lambda: SqlLeases(new_engine())
+
+
+class TestFileWebhookSecrets(WebhookSecretsSuite):
+    @pytest.fixture
+    def knowing(self, tmp_path: Path) -> Knowing:
+        def known(secrets: Secrets) -> WebhookSecrets:
+            by_system: dict[str, object] = {
+                system: list(of) for (who, system), of in secrets.items() if who is None
+            }
+            for who, system in secrets:
+                if who is not None:
+                    tenants = by_system.setdefault(system, {})
+                    assert isinstance(tenants, dict)
+                    tenants[who] = list(secrets[who, system])
+            path = tmp_path / "secrets.json"
+            path.write_text(json.dumps(by_system), encoding="utf-8")
+            return FileWebhookSecrets(path)
+
+        return known
+
+
+class TestSqlRequestLog(RequestLogSuite):
+    @pytest.fixture
+    def connect_request_log(self, new_engine: NewEngine) -> ConnectRequestLog:
+        return lambda: SqlRequestLog(new_engine())
+
+    @pytest.fixture
+    def retention(self, new_engine: NewEngine) -> RetentionStore:
+        return SqlRetentionStore(new_engine())
+
+    @pytest.fixture
+    def eraser(self, new_engine: NewEngine) -> Eraser:
+        return SqlEraser(new_engine())
 
 
 class TestSqlEraser(EraserSuite):

@@ -20,12 +20,14 @@ from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
     BacklogSuite,
@@ -47,6 +49,7 @@ from api_exchange_testing.conformance import (
     QueuesHereSuite,
     QueueTraits,
     Reports,
+    RequestLogSuite,
     RetentionStoreSuite,
     StatisticsSourceSuite,
     Storage,
@@ -57,6 +60,7 @@ from api_exchange_testing.conformance import (
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.leases import ConnectLeases
+from api_exchange_testing.conformance.request_log import ConnectRequestLog
 from api_exchange_testing.conformance.tenant_directory import Connect
 
 GRACE = timedelta(seconds=5)
@@ -162,6 +166,20 @@ class TestSqlLeasesAsRuntime(LeasesSuite):
     @pytest.fixture
     def connect_leases(self, new_engine: NewEngine) -> ConnectLeases:
         return lambda: SqlLeases(new_engine())
+
+
+class TestSqlRequestLogAsRuntime(RequestLogSuite):
+    @pytest.fixture
+    def connect_request_log(self, new_engine: NewEngine) -> ConnectRequestLog:
+        return lambda: SqlRequestLog(new_engine())
+
+    @pytest.fixture
+    def retention(self, new_engine: NewEngine) -> RetentionStore:
+        return SqlRetentionStore(new_engine())
+
+    @pytest.fixture
+    def eraser(self, new_engine: NewEngine) -> Eraser:
+        return SqlEraser(new_engine())
 
 
 class TestSqlEraserAsRuntime(EraserSuite):

@@ -19,14 +19,12 @@ from api_exchange_core import (
     TenantFromApiKey,
     TransientError,
 )
-from api_exchange_core.application.accept_request import (
-    AcceptRequest,
-    Refusal,
-    Request,
-    RequestRefusedError,
-    api_key_hash,
-)
+from api_exchange_core.application.accept_request import Accepted, AcceptRequest
+from api_exchange_core.application.intake_limits import IntakeLimits
+from api_exchange_core.application.prove_tenant import ProveTenant
+from api_exchange_core.application.request import Refusal, Request, RequestRefusedError
 from api_exchange_core.application.send_message import SendMessage
+from api_exchange_core.domain.api_key import api_key_hash
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES, decode
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell
@@ -34,7 +32,10 @@ from api_exchange_core.local.http_app import http_app
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_testing import (
     InMemoryQueue,
+    InMemoryRequestLog,
+    InMemoryStore,
     InMemoryTenantDirectory,
+    InMemoryWebhookSecrets,
     RecordingObserver,
     SeededRandomness,
     VirtualClock,
@@ -79,7 +80,9 @@ class Door:
         sender = SendMessage(
             "shop", self.queue if publisher is None else publisher, clock, SeededRandomness(0), self.observer
         )
-        self.accept = AcceptRequest(tenants, sender)
+        prove = ProveTenant(tenants, InMemoryWebhookSecrets(), clock, self.observer)
+        log = InMemoryRequestLog(InMemoryStore())
+        self.accept = AcceptRequest(prove, sender, log, IntakeLimits(clock), clock)
 
     def stored(self) -> list[Message]:
         return [decode(message.body) for message in self.queue.messages(INTAKE)]
@@ -104,12 +107,12 @@ def test_a_request_becomes_a_message_of_the_tenant_whose_key_it_carries() -> Non
     door = Door()
     first = door.accept.accept(door.intake, request())
     second = door.accept.accept(door.intake, request(headers={"x-api-key": "key-of-customer-b"}))
-    assert door.stored() == [first, second]
+    assert [Accepted(message.id, message.correlation_id) for message in door.stored()] == [first, second]
     assert [(message.tenant_id, message.payload) for message in door.stored()] == [
         ("customer-a", {"n": 1}),
         ("customer-b", {"n": 1}),
     ]
-    assert first.id != second.id
+    assert first != second
 
 
 def test_a_tenant_that_a_request_names_itself_changes_nothing() -> None:

@@ -160,7 +160,12 @@ def test_runs_that_are_cut_short_walk_through_all_kinds_once_and_then_say_that_n
         while purge.run(within=timedelta(seconds=1)).more:
             runs += 1
         assert runs == len(steps)
-        assert sorted(set(steps), key=steps.index) == [Kept.ERRORS, Kept.JOURNAL, Kept.VERSIONS]
+        assert sorted(set(steps), key=steps.index) == [
+            Kept.ERRORS,
+            Kept.JOURNAL,
+            Kept.VERSIONS,
+            Kept.REQUESTS,
+        ]
         assert (steps.count(Kept.ERRORS), steps.count(Kept.VERSIONS)) == (1, 1)
         steps.clear()
     assert left(store) == 100

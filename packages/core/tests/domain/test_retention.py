@@ -32,6 +32,7 @@ def test_the_journal_outlasts_every_copy_of_a_message_by_a_day() -> None:
         {"errors": timedelta(0)},
         {"errors": 91 * DAY},
         {"versions": timedelta(hours=1)},
+        {"requests": timedelta(hours=23)},
         {"last_versions": 0},
         {"last_versions": True},
         {"last_versions": 1.5},
@@ -46,15 +47,17 @@ def test_unless_it_is_declared_all_versions_stay() -> None:
     assert Retention().expiries(NOW) == [
         Expiry(Kept.ERRORS, before=NOW - 90 * DAY),
         Expiry(Kept.JOURNAL, before=NOW - 90 * DAY),
+        Expiry(Kept.REQUESTS, before=NOW - 7 * DAY),
     ]
 
 
 def test_errors_go_before_the_journal_that_says_what_they_were_about() -> None:
-    kept = Retention(journal=30 * DAY, errors=7 * DAY, versions=365 * DAY, last_versions=10)
+    kept = Retention(journal=30 * DAY, errors=7 * DAY, versions=365 * DAY, last_versions=10, requests=3 * DAY)
     assert kept.expiries(NOW) == [
         Expiry(Kept.ERRORS, before=NOW - 7 * DAY),
         Expiry(Kept.JOURNAL, before=NOW - 30 * DAY),
         Expiry(Kept.VERSIONS, before=NOW - 365 * DAY, beyond=10),
+        Expiry(Kept.REQUESTS, before=NOW - 3 * DAY),
     ]
     assert Retention(journal=30 * DAY).expiries(NOW)[0] == Expiry(Kept.ERRORS, before=NOW - 30 * DAY)
 

@@ -22,8 +22,8 @@ from api_exchange_core import (
     QueueOutputHandler,
     TenantFromApiKey,
 )
-from api_exchange_core.application.accept_request import api_key_hash
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
+from api_exchange_core.domain.api_key import api_key_hash
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES, decode
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.local.bell import Bell

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from api_exchange_testing.memory.profile import PORTABLE, SERVICE_BUS, SQS, STORAGE_QUEUE, Profile
     from api_exchange_testing.memory.queue import InMemoryQueue, QueuedMessage
     from api_exchange_testing.memory.randomness import SeededRandomness
+    from api_exchange_testing.memory.request_log import InMemoryRequestLog
     from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
     from api_exchange_testing.memory.sleeper import VirtualSleeper
     from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
     from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
     from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
+    from api_exchange_testing.memory.webhook_secrets import InMemoryWebhookSecrets
     from api_exchange_testing.simulation import BrokenPromiseError, Fault, Plan, Simulation, explore
 
 __all__ = [
@@ -56,11 +58,13 @@ __all__ = [
     "InMemoryMessageReports",
     "InMemoryPayloadStore",
     "InMemoryQueue",
+    "InMemoryRequestLog",
     "InMemoryRetentionStore",
     "InMemoryStatisticsSource",
     "InMemoryStore",
     "InMemoryTenantDirectory",
     "InMemoryUnitOfWorkFactory",
+    "InMemoryWebhookSecrets",
     "Plan",
     "Profile",
     "QueuedMessage",
@@ -93,11 +97,13 @@ _HOMES = {
     "memory.profile": ("PORTABLE", "SERVICE_BUS", "SQS", "STORAGE_QUEUE", "Profile"),
     "memory.queue": ("InMemoryQueue", "QueuedMessage"),
     "memory.randomness": ("SeededRandomness",),
+    "memory.request_log": ("InMemoryRequestLog",),
     "memory.retention_store": ("InMemoryRetentionStore",),
     "memory.sleeper": ("VirtualSleeper",),
     "memory.statistics": ("InMemoryStatisticsSource",),
     "memory.tenant_directory": ("InMemoryTenantDirectory",),
     "memory.unit_of_work": ("InMemoryStore", "InMemoryUnitOfWorkFactory"),
+    "memory.webhook_secrets": ("InMemoryWebhookSecrets",),
     "simulation": ("BrokenPromiseError", "Fault", "Plan", "Simulation", "explore"),
 }
 _MODULES = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}

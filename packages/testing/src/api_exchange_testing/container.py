@@ -30,11 +30,13 @@ from api_exchange_testing.memory.observer import RecordingObserver
 from api_exchange_testing.memory.profile import PORTABLE, Profile
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.randomness import SeededRandomness
+from api_exchange_testing.memory.request_log import InMemoryRequestLog
 from api_exchange_testing.memory.retention_store import InMemoryRetentionStore
 from api_exchange_testing.memory.sleeper import VirtualSleeper
 from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
+from api_exchange_testing.memory.webhook_secrets import InMemoryWebhookSecrets
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When a virtual clock starts that nobody handed in."""
@@ -68,6 +70,7 @@ class InMemoryContainer(containers.DeclarativeContainer):
     eraser = providers.Singleton(InMemoryEraser, store, queue=queue)
     retention = providers.Singleton(InMemoryRetentionStore, store)
     sleeper = providers.Singleton(VirtualSleeper, clock)
+    webhook_secrets = providers.Singleton(InMemoryWebhookSecrets)
 
     operations = providers.Container(
         Operations,
@@ -103,6 +106,8 @@ class InMemoryContainer(containers.DeclarativeContainer):
         leases=providers.Singleton(InMemoryLeases),
         retention=retention,
         eraser=eraser,
+        requests=providers.Singleton(InMemoryRequestLog, store),
+        webhook_secrets=webhook_secrets,
     )
 
 

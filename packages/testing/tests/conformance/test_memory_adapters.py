@@ -11,7 +11,9 @@ from api_exchange_core.domain.canonical_json import canonical_bytes
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.canonical_encoder import CanonicalEncoder
+from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.retention import RetentionStore
+from api_exchange_core.ports.webhook_secrets import WebhookSecrets
 from api_exchange_testing import (
     InMemoryBacklog,
     InMemoryDeadLetterJobs,
@@ -23,11 +25,13 @@ from api_exchange_testing import (
     InMemoryLeases,
     InMemoryMessageReports,
     InMemoryQueue,
+    InMemoryRequestLog,
     InMemoryRetentionStore,
     InMemoryStatisticsSource,
     InMemoryStore,
     InMemoryTenantDirectory,
     InMemoryUnitOfWorkFactory,
+    InMemoryWebhookSecrets,
     RecordingObserver,
     SeededRandomness,
     VirtualClock,
@@ -59,6 +63,7 @@ from api_exchange_testing.conformance import (
     QueueTraits,
     RandomnessSuite,
     Reports,
+    RequestLogSuite,
     RetentionStoreSuite,
     SleeperSuite,
     StatisticsSourceSuite,
@@ -66,13 +71,16 @@ from api_exchange_testing.conformance import (
     TenantDirectorySuite,
     Transport,
     UnitOfWorkSuite,
+    WebhookSecretsSuite,
 )
 from api_exchange_testing.conformance.dead_letter_jobs import Connect as JobsConnect
 from api_exchange_testing.conformance.eraser import ConnectEraser
 from api_exchange_testing.conformance.file_sink import Read
 from api_exchange_testing.conformance.leases import ConnectLeases
 from api_exchange_testing.conformance.payload_store import Damage
+from api_exchange_testing.conformance.request_log import ConnectRequestLog
 from api_exchange_testing.conformance.tenant_directory import Connect
+from api_exchange_testing.conformance.webhook_secrets import Knowing, Secrets
 from api_exchange_testing.memory.outbox import DUE_AFTER
 from api_exchange_testing.memory.payload_store import InMemoryPayloadStore
 from api_exchange_testing.memory.profile import PORTABLE, SERVICE_BUS, SQS, STORAGE_QUEUE, Profile
@@ -236,6 +244,36 @@ class TestInMemoryRetentionStore(RetentionStoreSuite):
     @pytest.fixture
     def retention(self, store: InMemoryStore) -> RetentionStore:
         return InMemoryRetentionStore(store)
+
+
+class TestInMemoryRequestLog(RequestLogSuite):
+    @pytest.fixture
+    def store(self) -> InMemoryStore:
+        return InMemoryStore()
+
+    @pytest.fixture
+    def connect_request_log(self, store: InMemoryStore) -> ConnectRequestLog:
+        return lambda: InMemoryRequestLog(store)
+
+    @pytest.fixture
+    def retention(self, store: InMemoryStore) -> RetentionStore:
+        return InMemoryRetentionStore(store)
+
+    @pytest.fixture
+    def eraser(self, store: InMemoryStore) -> Eraser:
+        return InMemoryEraser(store)
+
+
+class TestInMemoryWebhookSecrets(WebhookSecretsSuite):
+    @pytest.fixture
+    def knowing(self) -> Knowing:
+        def known(secrets: Secrets) -> WebhookSecrets:
+            memory = InMemoryWebhookSecrets()
+            for (tenant, system), of in secrets.items():
+                memory.set(tenant, system, *of)
+            return memory
+
+        return known
 
 
 class TestInMemoryFileSink(FileSinkSuite):

@@ -2,167 +2,228 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
-from pydantic_core import from_json
-
+from api_exchange_core.application.intake_limits import IntakeLimits, retry_after
+from api_exchange_core.application.prove_tenant import ProveTenant
+from api_exchange_core.application.request import Refusal, Request, RequestRefusedError
+from api_exchange_core.application.request_payload import check_readable, payload_of
 from api_exchange_core.application.send_message import SendMessage
-from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
-from api_exchange_core.domain.errors import (
-    InvalidMessageError,
-    InvalidPayloadError,
-    PermanentError,
-    UnrepresentableError,
-)
+from api_exchange_core.domain.errors import InvalidMessageError, InvalidPayloadError
 from api_exchange_core.domain.exchange import Function
-from api_exchange_core.domain.json_value import JsonValue, json_value
-from api_exchange_core.domain.message import Message
-from api_exchange_core.domain.names import TenantId
+from api_exchange_core.domain.idempotency import IDEMPOTENCY_KEY, RequestKey, idempotency_key
+from api_exchange_core.domain.json_value import JsonValue
+from api_exchange_core.domain.names import MessageId, TenantId
 from api_exchange_core.domain.payload_model import validated
-from api_exchange_core.domain.trace_context import TraceContext, trace_context
-from api_exchange_core.domain.trigger import HttpTrigger, TenantFromApiKey
-from api_exchange_core.ports.tenant_directory import TenantDirectory
+from api_exchange_core.domain.signatures.proof import Presented
+from api_exchange_core.domain.tenant_source import SignedSource, TenantFromApiKey
+from api_exchange_core.domain.trace_context import trace_context
+from api_exchange_core.domain.trigger import HttpTrigger
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.request_log import RequestLog, Standing
 
-
-class Refusal(StrEnum):
-    """Why a request is not taken in; every HTTP trigger maps these to status codes in the same way."""
-
-    UNAUTHENTICATED = "unauthenticated"
-    FORBIDDEN = "forbidden"
-    UNREADABLE = "unreadable"
-    INVALID = "invalid"
-    TOO_LARGE = "too_large"
-
-    @property
-    def status(self) -> int:
-        """The HTTP status code (RFC 9110, section 15.5)."""
-        return _STATUS[self]
-
-
-_STATUS = {
-    Refusal.UNAUTHENTICATED: 401,
-    Refusal.FORBIDDEN: 403,
-    Refusal.UNREADABLE: 400,
-    Refusal.INVALID: 422,
-    Refusal.TOO_LARGE: 413,
-}
-
-
-class RequestRefusedError(PermanentError):
-    """The request is not taken in, and nothing was stored."""
-
-    def __init__(self, refusal: Refusal, detail: str) -> None:
-        super().__init__(detail)
-        self.refusal = refusal
+UNDER_WAY: Final = timedelta(seconds=10)
+"""How long one that takes in a request is given; whoever sends it again meanwhile is told to wait."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """An HTTP request as its trigger hands it over.
+class Accepted:
+    """A request is stored: now, or when it came before.
 
     Args:
-        headers: names in lower case; of a header that is given twice, both with a comma between (RFC 9110, 5.3).
-        query: the parameters; of a parameter that is given twice, the last.
-        body: raw bytes.
+        message_id: of the message that it became.
+        correlation_id: of everything that comes of it.
     """
 
-    headers: Mapping[str, str] = field(repr=False)
-    query: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    message_id: MessageId
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A sender asked whether anybody is there, and is to be answered with *text*; nothing is stored."""
+
+    text: str
+
+
+Answer = Accepted | Challenge
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature that is to prove a body."""
+
+    source: SignedSource
+    presented: Presented
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the head of a request has shown, before anybody reads its body.
+
+    Args:
+        trigger: of the function that it is for.
+        proven: whose it is, or what is to prove it.
+        key: the client's idempotency key.
+    """
+
+    trigger: HttpTrigger
+    proven: TenantId | Signed
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptRequest:
-    """Takes in requests on behalf of the tenant that each of them proves."""
+    """Takes in requests on behalf of the tenant that each of them proves.
 
-    tenants: TenantDirectory
+    A request that carries an idempotency key, or a sender's signed delivery id, is taken in once however often it
+    comes. Its message id follows from that: one that breaks off anywhere is taken in by the next try, and should both
+    reach the queue, the journal absorbs the second.
+    """
+
+    prove: ProveTenant
     sender: SendMessage
+    requests: RequestLog
+    limits: IntakeLimits
+    clock: Clock
 
-    def accept(self, function: Function, request: Request) -> Message:
+    def accept(self, function: Function, request: Request) -> Answer:
         """Store *request* as a message for *function*.
 
-        The payload is the JSON body, or, of a request without a body, an object of its query parameters.
-
         Raises:
             RequestRefusedError: it is not taken in; says why.
             TransientError: it may not have been stored; the caller should try again.
         """
-        return self.take_in(function, request, tenant_id=self.tenant_of(function, request.headers))
+        return self.take_in(function, request, self.admit(function, request))
 
-    def take_in(self, function: Function, request: Request, *, tenant_id: TenantId) -> Message:
-        """As `accept`, for a request of which `tenant_of` has found out whose it is.
-
-        Raises:
-            RequestRefusedError: it is not taken in; says why.
-            TransientError: it may not have been stored; the caller should try again.
-        """
-        payload = _payload(request)
-        model = function.processor.payload_model
-        try:
-            if model is not None:
-                validated(model, payload, where="request body")
-            return self.sender.send(
-                function.input_queue, payload, tenant_id=tenant_id, trace=_trace(request.headers)
-            )
-        except InvalidPayloadError as error:
-            raise RequestRefusedError(Refusal.INVALID, str(error)) from None
-        except InvalidMessageError as error:
-            raise RequestRefusedError(Refusal.TOO_LARGE, str(error)) from None
-
-    def tenant_of(self, function: Function, headers: Mapping[str, str]) -> TenantId:
-        """The tenant that a request proves by its *headers*: known before anybody reads the body.
+    def admit(self, function: Function, request: Request) -> Admission:
+        """Look at the head of *request*, whose body has not been read: what a stranger sends is not worth its memory.
 
         Raises:
-            RequestRefusedError: it proves none.
+            RequestRefusedError: no body could make it right.
             TransientError: nobody could be asked.
         """
         trigger = function.trigger
         if not isinstance(trigger, HttpTrigger):
             raise RequestRefusedError(Refusal.FORBIDDEN, f"function {function.name!r} takes no requests")
-        return self._by_api_key(trigger.tenant, headers)
+        if isinstance(trigger.tenant, TenantFromApiKey):
+            tenant_id = self.prove.by_api_key(trigger.tenant, request.headers)
+            check_readable(request.headers)
+            return Admission(trigger, tenant_id, _client_key(request.headers))
+        presented = self.prove.presented(function.name, trigger.tenant, request)
+        check_readable(request.headers)
+        # Without idempotency key: that is not signed, and who replays a request could give it another one.
+        return Admission(trigger, Signed(trigger.tenant, presented))
 
-    def _by_api_key(self, source: TenantFromApiKey, headers: Mapping[str, str]) -> TenantId:
-        key = headers.get(source.header.lower())
-        if key is None:
-            raise RequestRefusedError(
-                Refusal.UNAUTHENTICATED, f"send the API key in the header {source.header}"
+    def take_in(self, function: Function, request: Request, admission: Admission) -> Answer:
+        """Store *request*, which was admitted, with its body as a message for *function*.
+
+        Raises:
+            RequestRefusedError: it is not taken in; says why.
+            TransientError: it may not have been stored; the caller should try again.
+        """
+        if len(request.body) > admission.trigger.max_body:
+            raise too_large(admission.trigger)
+        if isinstance(admission.proven, Signed):
+            return self._take_in_signed(function, request, admission.trigger, admission.proven)
+        payload = payload_of(request, only_body=False)
+        tenant_id, key = admission.proven, None
+        if admission.key is not None:
+            key = RequestKey.of_client(
+                tenant_id, function.name, admission.key, query=request.query, body=request.body
             )
-        tenant = self.tenants.by_api_key(api_key_hash(key))
-        if tenant is None:
-            raise RequestRefusedError(
-                Refusal.UNAUTHENTICATED, f"the API key in the header {source.header} is unknown"
-            )
-        if not tenant.enabled:
-            raise RequestRefusedError(Refusal.FORBIDDEN, "the tenant of this API key is disabled")
-        return tenant.id
+        work = _Intake(function, request, payload, tenant_id, key)
+        return self._store(work, admission.trigger)
 
+    def _take_in_signed(
+        self, function: Function, request: Request, trigger: HttpTrigger, signed: Signed
+    ) -> Answer:
+        source, presented = signed.source, signed.presented
+        own = self.prove.by_signature(function.name, source, request, presented)
+        payload = payload_of(request, only_body=True)
+        challenge = source.scheme.challenge(payload)
+        if challenge is not None:
+            return Challenge(challenge)
+        tenant_id = self.prove.in_payload(source, payload) if own is None else own
+        delivery_id = source.scheme.delivery_id(presented, payload, request.body)
+        key = RequestKey.of_delivery(tenant_id, function.name, delivery_id)
+        return self._store(_Intake(function, request, payload, tenant_id, key), trigger)
 
-def api_key_hash(key: str) -> str:
-    """The SHA-256 by which an API key is known, in hexadecimal.
+    def _store(self, intake: _Intake, trigger: HttpTrigger) -> Accepted:
+        if trigger.limit is not None:
+            self.limits.take(trigger.limit, function=intake.function.name, tenant_id=intake.tenant_id)
+        try:
+            intake.check_fits()
+            if intake.key is None:
+                return self._send(intake, None)
+            return self._send_once(intake, intake.key)
+        except InvalidPayloadError as error:
+            raise RequestRefusedError(Refusal.INVALID, str(error)) from None
+        except InvalidMessageError as error:
+            raise RequestRefusedError(Refusal.TOO_LARGE, str(error)) from None
 
-    Keys are made of 256 random bits, so a fast hash without salt gives nothing to guess from.
-    """
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    def _send_once(self, intake: _Intake, key: RequestKey) -> Accepted:
+        now = self.clock.now()
+        standing = self.requests.reserve(key, now=now, until=now + UNDER_WAY)
+        match standing:
+            case Standing.TAKEN_IN:
+                return Accepted(key.message_id, key.message_id)
+            case Standing.UNDER_WAY:
+                raise RequestRefusedError(
+                    Refusal.UNDER_WAY, "the same request is just being taken in", retry_after(UNDER_WAY)
+                )
+            case Standing.OTHER:
+                raise RequestRefusedError(
+                    Refusal.INVALID, f"the {IDEMPOTENCY_KEY} belongs to a request with another body or query"
+                )
+            case Standing.OURS:
+                accepted = self._send(intake, key.message_id)
+                self.requests.complete(key)
+                return accepted
 
-
-def _trace(headers: Mapping[str, str]) -> TraceContext | None:
-    return trace_context(headers.get("traceparent"), headers.get("tracestate"))
-
-
-def _payload(request: Request) -> JsonValue:
-    if not request.body:
-        return dict(request.query)
-    if len(request.body) > MAX_MESSAGE_BYTES:
-        raise RequestRefusedError(
-            Refusal.TOO_LARGE,
-            f"the body has {len(request.body):,} bytes, and {MAX_MESSAGE_BYTES:,} is the limit",
+    def _send(self, intake: _Intake, message_id: MessageId | None) -> Accepted:
+        headers = intake.request.headers
+        message = self.sender.send(
+            intake.function.input_queue,
+            intake.payload,
+            tenant_id=intake.tenant_id,
+            trace=trace_context(headers.get("traceparent"), headers.get("tracestate")),
+            message_id=message_id,
         )
+        return Accepted(message.id, message.correlation_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Intake:
+    """A request whose tenant is proven, and by what it is known when it comes again."""
+
+    function: Function
+    request: Request
+    payload: JsonValue
+    tenant_id: TenantId
+    key: RequestKey | None
+
+    def check_fits(self) -> None:
+        model = self.function.processor.payload_model
+        if model is not None:
+            validated(model, self.payload, where="request body")
+
+
+def too_large(trigger: HttpTrigger) -> RequestRefusedError:
+    """The refusal of a body that is larger than *trigger* takes."""
+    return RequestRefusedError(
+        Refusal.TOO_LARGE, f"the body is larger than the limit of {trigger.max_body:,} bytes"
+    )
+
+
+def _client_key(headers: Mapping[str, str]) -> str | None:
+    value = headers.get(IDEMPOTENCY_KEY.lower())
+    if value is None:
+        return None
     try:
-        return json_value(from_json(request.body, allow_inf_nan=False))
+        return idempotency_key(value)
     except ValueError as error:
-        raise RequestRefusedError(Refusal.UNREADABLE, f"the body is not JSON: {error}") from None
-    except UnrepresentableError as error:
         raise RequestRefusedError(Refusal.UNREADABLE, str(error)) from None

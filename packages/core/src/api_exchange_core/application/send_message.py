@@ -37,6 +37,7 @@ class SendMessage:
         correlation_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
         trace: TraceContext | None = None,
+        message_id: MessageId | None = None,
     ) -> Message:
         """Send *payload* to *queue* on behalf of a tenant.
 
@@ -48,6 +49,8 @@ class SendMessage:
             correlation_id: of the request it belongs to; its own id if it begins one.
             metadata: texts that travel along.
             trace: of whoever asks for it.
+            message_id: one that follows from what it is sent for, so that sending it twice makes no second message; a
+                new one if not given.
 
         Returns:
             The message, once the transport has stored it.
@@ -57,7 +60,8 @@ class SendMessage:
             InvalidMessageError: the message is too large.
             TransientError: it may not have been stored.
         """
-        message_id = MessageId(self.randomness.new_id())
+        if message_id is None:
+            message_id = MessageId(self.randomness.new_id())
         with self.observer.sending(queue, parent=trace) as carried:
             message = Message(
                 id=message_id,

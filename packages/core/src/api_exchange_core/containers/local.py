@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.files.webhook_secrets import FileWebhookSecrets
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
 from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
@@ -24,6 +25,7 @@ from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
@@ -73,6 +75,9 @@ class LocalSettings(BaseSettings):
         le=86_400,
         description="Seconds that a stop waits for what is in hand; fewer than whatever waits for this process",
     )
+    webhook_secrets: Path | None = Field(
+        default=None, description="JSON file with the secrets that webhooks are signed with"
+    )
     port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP; 0 picks a free one")
 
 
@@ -102,6 +107,7 @@ class LocalStore(containers.DeclarativeContainer):
     eraser = providers.Singleton(SqlEraser, engine)
     retention = providers.Singleton(SqlRetentionStore, engine)
     sleeper = providers.Singleton(SystemSleeper)
+    webhook_secrets = providers.Singleton(FileWebhookSecrets, settings.provided.webhook_secrets)
 
     operations = providers.Container(
         Operations,
@@ -144,6 +150,8 @@ class LocalContainer(LocalStore):
         leases=providers.Singleton(SqlLeases, LocalStore.engine),
         retention=LocalStore.retention,
         eraser=LocalStore.eraser,
+        requests=providers.Singleton(SqlRequestLog, LocalStore.engine),
+        webhook_secrets=LocalStore.webhook_secrets,
     )
     runner = providers.Singleton(
         Runner,

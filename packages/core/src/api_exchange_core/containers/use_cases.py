@@ -15,8 +15,10 @@ from api_exchange_core.application.erase import EraseTenant
 from api_exchange_core.application.failures import Failures
 from api_exchange_core.application.flush import Flush
 from api_exchange_core.application.forwarding import Forwarding
+from api_exchange_core.application.intake_limits import IntakeLimits
 from api_exchange_core.application.outbox_relay import OutboxRelay
 from api_exchange_core.application.processor_handler import ProcessorHandler
+from api_exchange_core.application.prove_tenant import ProveTenant
 from api_exchange_core.application.purge import PurgeExpired
 from api_exchange_core.application.reception import Reception
 from api_exchange_core.application.send_message import SendMessage
@@ -34,10 +36,12 @@ from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.randomness import Randomness
+from api_exchange_core.ports.request_log import RequestLog
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
+from api_exchange_core.ports.webhook_secrets import WebhookSecrets
 
 
 class UseCases(containers.DeclarativeContainer):
@@ -59,6 +63,8 @@ class UseCases(containers.DeclarativeContainer):
     leases: providers.Dependency[Leases] = providers.Dependency()
     retention: providers.Dependency[RetentionStore] = providers.Dependency()
     eraser: providers.Dependency[Eraser] = providers.Dependency()
+    requests: providers.Dependency[RequestLog] = providers.Dependency()
+    webhook_secrets: providers.Dependency[WebhookSecrets] = providers.Dependency()
 
     hasher = providers.Singleton(ContentHasher, encode=encoder, volatile=exchange.provided.volatile_fields)
     gate = providers.Singleton(TenantGate, tenants, clock, config_model=exchange.provided.tenant_config)
@@ -85,7 +91,9 @@ class UseCases(containers.DeclarativeContainer):
     )
     fan_out = providers.Singleton(FanOutTick, exchange.provided.name, tenants, publisher, clock, observer)
     sender = providers.Singleton(SendMessage, exchange.provided.name, publisher, clock, randomness, observer)
-    accept = providers.Singleton(AcceptRequest, tenants, sender)
+    prove = providers.Singleton(ProveTenant, tenants, webhook_secrets, clock, observer)
+    limits = providers.Singleton(IntakeLimits, clock)
+    accept = providers.Singleton(AcceptRequest, prove, sender, requests, limits, clock)
     entity_service = providers.Singleton(EntityService, units, hasher, clock)
 
     purge = providers.Singleton(PurgeExpired, retention, exchange.provided.retention, clock, sleeper)

@@ -10,8 +10,10 @@ from pydantic import BaseModel
 from typing_extensions import override
 
 from api_exchange_core.domain.content_hash import ContentHasher
+from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
 from api_exchange_core.domain.errors import DeclarationError, TenantError
 from api_exchange_core.domain.exclusive import Exclusive, exclusive_of
+from api_exchange_core.domain.intake_limit import IntakeLimit
 from api_exchange_core.domain.names import (
     FunctionName,
     QueueName,
@@ -26,7 +28,8 @@ from api_exchange_core.domain.retry import RetryPolicy
 from api_exchange_core.domain.schedule import Schedule
 from api_exchange_core.domain.tenant import folded
 from api_exchange_core.domain.tenant_config import check_config_model
-from api_exchange_core.domain.trigger import HttpTrigger, QueueTrigger, TenantSource, TimerTrigger, Trigger
+from api_exchange_core.domain.tenant_source import TenantSource
+from api_exchange_core.domain.trigger import HttpTrigger, QueueTrigger, TimerTrigger, Trigger
 
 MAX_CONCURRENCY = 64
 
@@ -221,6 +224,8 @@ class Exchange:
         *,
         tenant: TenantSource,
         methods: Iterable[str] = ("POST",),
+        max_body: int = MAX_MESSAGE_BYTES,
+        limit: IntakeLimit | None = None,
         retry: RetryPolicy | None = None,
         concurrency: int = 1,
         sends_to: Iterable[str] = (),
@@ -230,24 +235,27 @@ class Exchange:
 
         Args:
             name: the function's name.
-            path: such as ``/orders``.
+            path: such as ``/orders``, or ``/hooks/shop/{tenant}`` for `TenantFromWebhook`.
             processor: the step.
             tenant: how the request proves its tenant; there is no way around it.
             methods: HTTP methods in capitals.
+            max_body: bytes of a body; larger ones are refused.
+            limit: requests of a tenant that each process takes in at most; others are told to come back.
             retry: what to do when it fails for now.
             concurrency: how many calls of a batch may run side by side.
             sends_to: queues that the processor sends to, for the topology.
             exclusive: claim each message before the processor runs; True for the defaults of `Exclusive`.
 
         Raises:
-            DeclarationError: the name or route is taken, or the tenant source is none.
+            DeclarationError: the name or route is taken, the tenant source is none, or does not fit the path.
         """
         if not isinstance(tenant, TenantSource):
             raise DeclarationError(
                 f"function {name!r}: an HTTP function says how it knows its tenant, such as tenant=TenantFromApiKey(), "
                 f"not {tenant!r}"
             )
-        trigger = HttpTrigger(path, (methods,) if isinstance(methods, str) else tuple(methods), tenant)
+        listed = (methods,) if isinstance(methods, str) else tuple(methods)
+        trigger = HttpTrigger(path, listed, tenant, max_body, limit)
         return self._declare(name, trigger, processor, retry, concurrency, sends_to, exclusive)
 
     def _declare(
@@ -287,10 +295,13 @@ class Exchange:
                     "a queue has one consumer, and timers and HTTP functions consume one that is called like themselves"
                 )
             if isinstance(old.trigger, HttpTrigger) and isinstance(new.trigger, HttpTrigger):
-                shared = set(old.trigger.methods) & set(new.trigger.methods)
-                if old.trigger.path == new.trigger.path and shared:
+                shared = list(old.trigger.meets(new.trigger))
+                if shared:
+                    as_well = (
+                        "" if old.trigger.path == new.trigger.path else f", as does {old.trigger.path!r}"
+                    )
                     raise DeclarationError(
-                        f"functions {old.name!r} and {new.name!r} both serve {sorted(shared)} {new.trigger.path!r}"
+                        f"functions {old.name!r} and {new.name!r} both serve {shared} {new.trigger.path!r}{as_well}"
                     )
 
 

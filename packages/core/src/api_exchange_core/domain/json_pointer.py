@@ -25,3 +25,15 @@ def pointer_steps(pointer: str) -> tuple[str, ...]:
             "and write '~1' for a '/' and '~0' for a '~' in a key"
         )
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
+
+
+def text_at(pointer: str, payload: object) -> str | None:
+    """The text, or the whole number as text, to which *pointer* leads through the objects of *payload*."""
+    value = payload
+    for step in pointer_steps(pointer):
+        if not isinstance(value, dict) or step not in value:
+            return None
+        value = value[step]
+    if isinstance(value, str):
+        return value or None
+    return str(value) if type(value) is int else None

@@ -1,4 +1,4 @@
-"""How long the journal, errors and versions are kept."""
+"""How long the journal, errors, versions and the request log are kept."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Kept(StrEnum):
     JOURNAL = "journal"
     ERRORS = "errors"
     VERSIONS = "versions"
+    REQUESTS = "requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Retention:
         versions: the history of entities; None keeps all of it.
         last_versions: so many versions of each entity stay, however old they are; None sets no number. With
             neither, all versions stay.
+        requests: which requests were taken in. Once one is gone, its repetition still has the same message id, and is
+            absorbed for as long as the journal knows that.
 
     Raises:
         DeclarationError: a value out of range.
@@ -63,6 +66,7 @@ class Retention:
     errors: timedelta | None = None
     versions: timedelta | None = None
     last_versions: int | None = None
+    requests: timedelta = timedelta(days=7)
 
     def __post_init__(self) -> None:
         _check_span("journal", self.journal, SHORTEST_JOURNAL, "a copy of a message may come so late")
@@ -75,6 +79,7 @@ class Retention:
                 )
         if self.versions is not None:
             _check_span("versions", self.versions, timedelta(days=1), "somebody may be reading them")
+        _check_span("requests", self.requests, timedelta(days=1), "senders try again for hours")
         if self.last_versions is not None and (type(self.last_versions) is not int or self.last_versions < 1):
             raise DeclarationError(
                 f"retention: last_versions is a whole number from 1, not {self.last_versions!r}"
@@ -89,7 +94,7 @@ class Retention:
         if self.versions is not None or self.last_versions is not None:
             before = None if self.versions is None else now - self.versions
             expiries.append(Expiry(Kept.VERSIONS, before=before, beyond=self.last_versions))
-        return expiries
+        return [*expiries, Expiry(Kept.REQUESTS, before=now - self.requests)]
 
     def check_covers(self, wait: timedelta, what: str) -> None:
         """Return if the journal is kept a day longer than *wait*, which *what* may take.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -16,11 +17,12 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from api_exchange_core.application.accept_request import AcceptRequest, Refusal, Request, RequestRefusedError
+from api_exchange_core.application.accept_request import AcceptRequest, Challenge, too_large
 from api_exchange_core.application.call import loggable
-from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
+from api_exchange_core.application.request import Refusal, Request, RequestRefusedError
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
+from api_exchange_core.domain.http_path import TENANT_PARAMETER
 from api_exchange_core.domain.trigger import HttpTrigger
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.ports.observer import Observer
@@ -71,32 +73,37 @@ def http_app(
 def _route(
     function: Function, trigger: HttpTrigger, accept: AcceptRequest, bell: Bell, body_timeout: timedelta
 ) -> Route:
-    route = Route(trigger.path, _endpoint(function, accept, bell, body_timeout))
+    route = Route(trigger.path, _endpoint(function, trigger, accept, bell, body_timeout))
     route.methods = set(trigger.methods)  # Route itself adds HEAD to GET, and HEAD would store a message
     return route
 
 
 def _endpoint(
-    function: Function, accept: AcceptRequest, bell: Bell, body_timeout: timedelta
+    function: Function, trigger: HttpTrigger, accept: AcceptRequest, bell: Bell, body_timeout: timedelta
 ) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def endpoint(request: HttpRequest) -> Response:
-        headers = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
-        # Before the body: what a stranger sends is not worth its memory.
-        tenant_id = await run_in_threadpool(accept.tenant_of, function, headers)
-        handed_over = Request(
-            headers=headers, query=dict(request.query_params), body=await _body(request, body_timeout)
+        head = Request(
+            headers={name: ", ".join(request.headers.getlist(name)) for name in request.headers},
+            query=dict(request.query_params),
+            body=b"",
+            tenant=request.path_params.get(TENANT_PARAMETER),
         )
-        message = await run_in_threadpool(accept.take_in, function, handed_over, tenant_id=tenant_id)
+        # Before the body: what a stranger sends is not worth its memory.
+        admission = await run_in_threadpool(accept.admit, function, head)
+        whole = replace(head, body=await _body(request, trigger, body_timeout))
+        answer = await run_in_threadpool(accept.take_in, function, whole, admission)
+        if isinstance(answer, Challenge):
+            return JSONResponse({"challenge": answer.text})
         bell.ring()
         return JSONResponse(
-            {"message_id": message.id, "correlation_id": message.correlation_id},
+            {"message_id": answer.message_id, "correlation_id": answer.correlation_id},
             status_code=HTTPStatus.ACCEPTED,
         )
 
     return endpoint
 
 
-async def _body(request: HttpRequest, at_most: timedelta) -> bytes:
+async def _body(request: HttpRequest, trigger: HttpTrigger, at_most: timedelta) -> bytes:
     """The body, read only as far as it may be long, and only as long as it may take."""
     parts = []
     size = 0
@@ -104,10 +111,8 @@ async def _body(request: HttpRequest, at_most: timedelta) -> bytes:
         async with asyncio.timeout(at_most.total_seconds()):
             async for part in request.stream():
                 size += len(part)
-                if size > MAX_MESSAGE_BYTES:
-                    raise RequestRefusedError(
-                        Refusal.TOO_LARGE, f"the body is larger than the limit of {MAX_MESSAGE_BYTES:,} bytes"
-                    )
+                if size > trigger.max_body:
+                    raise too_large(trigger)
                 parts.append(part)
     except ClientDisconnect:
         raise RequestRefusedError(Refusal.UNREADABLE, "the body ended early") from None
@@ -123,8 +128,7 @@ async def _body(request: HttpRequest, at_most: timedelta) -> bytes:
 async def _refused(_: HttpRequest, error: Exception) -> Response:
     if not isinstance(error, RequestRefusedError):
         raise error
-    headers = {"WWW-Authenticate": "ApiKey"} if error.refusal is Refusal.UNAUTHENTICATED else {}
-    return _problem(error.refusal.status, str(error), headers)
+    return _problem(error.refusal.status, str(error), error.headers)
 
 
 async def _unavailable(_: HttpRequest, __: Exception) -> Response:
@@ -147,11 +151,11 @@ def _failing(observer: Observer) -> Callable[[HttpRequest, Exception], Awaitable
     return failed
 
 
-def _problem(status: int, detail: str, headers: dict[str, str]) -> Response:
+def _problem(status: int, detail: str, headers: Mapping[str, str]) -> Response:
     title = HTTPStatus(status).phrase
     return JSONResponse(
         {"title": title, "status": status, "detail": detail},
         status_code=status,
-        headers=headers,
+        headers=dict(headers),
         media_type="application/problem+json",
     )

@@ -30,6 +30,7 @@ from api_exchange_testing.conformance.queue_inspector import QueueInspectorSuite
 from api_exchange_testing.conformance.queues_here import QueuesHereSuite  # noqa: E402
 from api_exchange_testing.conformance.randomness import RandomnessSuite  # noqa: E402
 from api_exchange_testing.conformance.reports import Reports  # noqa: E402
+from api_exchange_testing.conformance.request_log import RequestLogSuite  # noqa: E402
 from api_exchange_testing.conformance.retention_store import RetentionStoreSuite  # noqa: E402
 from api_exchange_testing.conformance.sleeper import SleeperSuite  # noqa: E402
 from api_exchange_testing.conformance.statistics import StatisticsSourceSuite  # noqa: E402
@@ -38,6 +39,7 @@ from api_exchange_testing.conformance.suite import PassingTime, Suite  # noqa: E
 from api_exchange_testing.conformance.tenant_directory import TenantDirectorySuite  # noqa: E402
 from api_exchange_testing.conformance.transport import QueueTraits, Transport  # noqa: E402
 from api_exchange_testing.conformance.unit_of_work import UnitOfWorkSuite  # noqa: E402
+from api_exchange_testing.conformance.webhook_secrets import WebhookSecretsSuite  # noqa: E402
 
 __all__ = [
     "BacklogSuite",
@@ -65,6 +67,7 @@ __all__ = [
     "QueuesHereSuite",
     "RandomnessSuite",
     "Reports",
+    "RequestLogSuite",
     "RetentionStoreSuite",
     "SleeperSuite",
     "StatisticsSourceSuite",
@@ -73,4 +76,5 @@ __all__ = [
     "TenantDirectorySuite",
     "Transport",
     "UnitOfWorkSuite",
+    "WebhookSecretsSuite",
 ]

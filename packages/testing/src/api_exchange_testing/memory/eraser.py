@@ -21,7 +21,7 @@ from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 
-_PARTS: Final = ("queue", "outbox", "errors", "journal", "entity_versions", "entities")
+_PARTS: Final = ("queue", "outbox", "errors", "journal", "entity_versions", "entities", "requests")
 
 
 Drop = Callable[[], object]
@@ -100,6 +100,8 @@ class InMemoryEraser(Eraser):
                 return self._errors(subject)
             case "journal":
                 return self._journal(subject)
+            case "requests":
+                return self._requests(subject)
             case _:
                 return self._entities(subject, part)
 
@@ -135,6 +137,10 @@ class InMemoryEraser(Eraser):
             for key, entry in journal.items()
             if subject.entity_id in (None, entry.entity_id)
         ]
+
+    def _requests(self, subject: Subject) -> list[Drop]:
+        requests = self._store.of(subject.tenant_id).requests
+        return [partial(requests.pop, named) for named in requests] if subject.entity_id is None else []
 
     def _entities(self, subject: Subject, part: str) -> list[Drop]:
         rows = self._store.of(subject.tenant_id).entities

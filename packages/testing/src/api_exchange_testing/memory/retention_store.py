@@ -14,6 +14,7 @@ from api_exchange_core.domain.retention import Expiry, Kept
 from api_exchange_core.ports.journal import UNDECIDED
 from api_exchange_core.ports.retention import Place, RetentionStore, Step
 from api_exchange_testing.memory.entity_store import EntityRows
+from api_exchange_testing.memory.journal import JournalRows
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 
 _Row = tuple[bool, Callable[[], object]]
@@ -48,14 +49,20 @@ class InMemoryRetentionStore(RetentionStore):
             rows = self._store.of(tenant_id)
             match expiry.kept:
                 case Kept.JOURNAL:
-                    for key, entry in rows.journal.items():
-                        expired = entry.state not in UNDECIDED and _is_old(entry.finished_at, expiry)
-                        yield expired, partial(rows.journal.pop, key)
+                    yield from _entries(rows.journal, expiry)
                 case Kept.ERRORS:
                     for error in rows.errors:
                         yield _is_old(error.occurred_at, expiry), partial(rows.errors.remove, error)
                 case Kept.VERSIONS:
                     yield from _versions(rows.entities, expiry)
+                case Kept.REQUESTS:
+                    for named, request in rows.requests.items():
+                        yield _is_old(request.received_at, expiry), partial(rows.requests.pop, named)
+
+
+def _entries(rows: JournalRows, expiry: Expiry) -> Iterator[_Row]:
+    for key, entry in rows.items():
+        yield entry.state not in UNDECIDED and _is_old(entry.finished_at, expiry), partial(rows.pop, key)
 
 
 def _versions(rows: EntityRows, expiry: Expiry) -> Iterator[_Row]:

@@ -22,6 +22,7 @@ from api_exchange_testing.memory.error_log import ErrorRows, GroupRows, InMemory
 from api_exchange_testing.memory.journal import InMemoryJournal, JournalRows
 from api_exchange_testing.memory.outbox import InMemoryOutbox, InMemoryOutboxRelaySource, OutboxRows
 from api_exchange_testing.memory.queue import InMemoryQueue
+from api_exchange_testing.memory.request_log import RequestRows
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class _TenantRows:
     journal: JournalRows = field(default_factory=dict)
     errors: ErrorRows = field(default_factory=list)
     groups: GroupRows = field(default_factory=dict)
+    requests: RequestRows = field(default_factory=dict)
 
 
 class InMemoryStore:

@@ -2,8 +2,8 @@
 
 There is no index on the times: each message would pay for it, and it would serve a clean-up a day. Errors have numbers
 in their order. Versions are walked along their key, oldest first of each entity, so that the history of an entity has
-no gap at any moment. The journal's key is in no order that has to do with time or place, so it is walked as it lies on
-the disk: SQLite by row number, PostgreSQL by page.
+no gap at any moment. The keys of the journal and of the requests are in no order that has to do with time or place, so
+these two are walked as they lie on the disk: SQLite by row number, PostgreSQL by page.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from sqlalchemy import (
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql.across_tenants import reading, writing
-from api_exchange_core.adapters.sql.schema import entities, entity_versions, errors, journal
+from api_exchange_core.adapters.sql.schema import entities, entity_versions, errors, journal, requests
 from api_exchange_core.domain.retention import Expiry, Kept
 from api_exchange_core.ports.journal import UNDECIDED
 from api_exchange_core.ports.retention import Place, RetentionStore, Step
 
 _ROWS_A_PAGE: Final = 40
-"""Rows of the journal in a page of 8 kB, about."""
+"""Rows of the journal or of the requests in a page of 8 kB, about."""
 
 _PAGES: Final = text("SELECT pg_relation_size(:name) / current_setting('block_size')::int")
 
@@ -78,6 +78,8 @@ def _expired(expiry: Expiry) -> tuple[Table, ColumnElement[bool]]:
             return errors, errors.c.occurred_at < expiry.before
         case Kept.VERSIONS:
             return entity_versions, _expired_version(expiry)
+        case Kept.REQUESTS:
+            return requests, requests.c.received_at < expiry.before
 
 
 def _expired_version(expiry: Expiry) -> ColumnElement[bool]:
@@ -114,14 +116,20 @@ def _expired_version(expiry: Expiry) -> ColumnElement[bool]:
 
 def _stretch(connection: Connection, kept: Kept, after: Place | None, limit: int) -> _Stretch:
     match kept:
-        case Kept.JOURNAL if connection.dialect.name == "postgresql":
-            return _pages(connection, journal, after, limit)
         case Kept.JOURNAL:
-            return _keys(connection, journal, [literal_column("rowid")], after, limit)
+            return _as_it_lies(connection, journal, after, limit)
         case Kept.ERRORS:
             return _keys(connection, errors, [errors.c.id], after, limit)
         case Kept.VERSIONS:
             return _keys(connection, entity_versions, list(entity_versions.primary_key), after, limit)
+        case Kept.REQUESTS:
+            return _as_it_lies(connection, requests, after, limit)
+
+
+def _as_it_lies(connection: Connection, table: Table, after: Place | None, limit: int) -> _Stretch:
+    if connection.dialect.name == "postgresql":
+        return _pages(connection, table, after, limit)
+    return _keys(connection, table, [literal_column("rowid")], after, limit)
 
 
 def _keys(

@@ -60,6 +60,7 @@ RIGHTS: Final[Mapping[str, Rights]] = {
     "errors": Rights.of("SELECT INSERT", "SELECT DELETE"),
     "error_groups": Rights.of("SELECT INSERT UPDATE", "SELECT UPDATE DELETE"),
     "dead_letter_job_items": Rights.of("", "SELECT INSERT UPDATE DELETE"),
+    "requests": Rights.of("SELECT INSERT UPDATE", "SELECT DELETE"),
 }
 """What this release needs, and all that it needs. A table that is not here can be reached by its owner alone."""
 

@@ -323,3 +323,15 @@ erasures = Table(
     Column("finished_at", UtcDateTime),
     Column("removed", JSON, nullable=False),
 )
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("function", _FUNCTION, nullable=False),
+    Column("key", String(64), nullable=False),  # domain.idempotency.RequestKey, as the next one
+    Column("fingerprint", String(64), nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("held_until", UtcDateTime),  # while it is being taken in
+    PrimaryKeyConstraint("tenant_id", "function", "key"),
+)

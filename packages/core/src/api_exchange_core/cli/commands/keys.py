@@ -25,10 +25,10 @@ def issue(
 
     Keys that were issued before stay good.
     """
-    from api_exchange_core.application.accept_request import api_key_hash
     from api_exchange_core.cli.loading import load_exchange
     from api_exchange_core.cli.settings import settings_with
     from api_exchange_core.containers.local import prepared_container
+    from api_exchange_core.domain.api_key import api_key_hash
     from api_exchange_core.domain.names import tenant_id
 
     container = prepared_container(load_exchange(target), settings_with(database_url=database_url))
