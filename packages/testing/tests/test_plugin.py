@@ -50,7 +50,7 @@ def test_the_fixtures_are_there_without_any_import(pytester: pytest.Pytester) ->
     result.assert_outcomes(passed=4)
 
 
-def test_each_trigger_of_both_clouds_has_an_event() -> None:
+def test_each_trigger_of_both_clouds_and_each_sender_of_webhooks_has_an_event() -> None:
     assert names() == [
         "aws/http_api",
         "aws/scheduler",
@@ -60,6 +60,11 @@ def test_each_trigger_of_both_clouds_has_an_event() -> None:
         "azure/service_bus",
         "azure/storage_queue",
         "azure/timer",
+        "webhooks/github",
+        "webhooks/shopify",
+        "webhooks/slack",
+        "webhooks/standard",
+        "webhooks/stripe",
     ]
 
 

@@ -96,7 +96,7 @@ fetch-orders (timer: every 5 minutes)
             ├─ [standard-orders] end
             └─ [unknown-orders] end
 
-intake (HTTP: POST /orders)
+intake (HTTP: POST /orders by API key in X-API-Key)
 └─ [orders-canonical]
    └─ route-orders (above)"""
     )
@@ -138,7 +138,7 @@ flowchart LR
     f_fetch_orders(["fetch-orders<br/>timer: every 5 minutes"])
     f_to_canonical["to-canonical"]
     f_route_orders["route-orders"]
-    f_intake{{"intake<br/>HTTP: POST /orders"}}
+    f_intake{{"intake<br/>HTTP: POST /orders by API key in X-API-Key"}}
     q_orders_fetched[("orders-fetched")]
     q_orders_canonical[("orders-canonical")]
     q_express_orders[("express-orders")]:::ends

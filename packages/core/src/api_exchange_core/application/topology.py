@@ -80,12 +80,15 @@ class Step:
 
     @property
     def started_by(self) -> str:
-        """What starts it, in words: ``timer: every 5 minutes``, ``HTTP: POST /orders``, ``queue: orders``."""
+        """What starts it, in words, of a request with what proves its tenant.
+
+        ``timer: every 5 minutes``, ``HTTP: POST /orders by API key in X-API-Key``, ``queue: orders``.
+        """
         match self.function.trigger:
             case TimerTrigger(schedule=schedule):
                 return f"timer: {schedule}"
-            case HttpTrigger(path=path, methods=methods):
-                return f"HTTP: {', '.join(methods)} {path}"
+            case HttpTrigger(path=path, methods=methods, tenant=source):
+                return f"HTTP: {', '.join(methods)} {path} by {source.proof}"
             case QueueTrigger(queue=queue):
                 return f"queue: {queue}"
 

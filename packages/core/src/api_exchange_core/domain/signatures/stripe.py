@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +22,9 @@ from api_exchange_core.domain.signatures.scheme import (
 )
 
 _HEADER: Final = "Stripe-Signature"
+_PART = re.compile(
+    r"([a-z]+[0-9]*)=([!-~]+)", re.ASCII
+)  # a second header of the name would begin with a blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,14 @@ class StripeSignature(SignatureScheme):
         value = header(headers, _HEADER)
         if isinstance(value, Flaw):
             return value
-        parts = [part.split("=", 1) for part in value.split(",")]
-        times = [part[1] for part in parts if part[0] == "t" and len(part) == 2]
-        known = [from_hex(part[1]) for part in parts if part[0] == "v1" and len(part) == 2]
+        parts = [_PART.fullmatch(part) for part in value.split(",")]
+        if None in parts or len(parts) > 1 + MOST_SIGNATURES:
+            return Flaw.MALFORMED
+        named = [(part[1], part[2]) for part in parts if part is not None]
+        times = [text for name, text in named if name == "t"]
+        known = [from_hex(text) for name, text in named if name == "v1"]
         signatures = tuple(one for one in known if one is not None)
-        if len(times) != 1 or len(parts) > 1 + MOST_SIGNATURES or not 0 < len(signatures) == len(known):
+        if len(times) != 1 or not 0 < len(signatures) == len(known):
             return Flaw.MALFORMED
         signed_at = time_of(times[0])
         if signed_at is None:
