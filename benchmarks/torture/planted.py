@@ -16,6 +16,7 @@ from api_exchange_core.adapters.sql.engine import writing
 from api_exchange_core.adapters.sql.schema import outbox
 from api_exchange_core.domain.delivery import Complete, Delivery, Settlement
 from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
+from api_exchange_core.ports.checkpoints import Checkpoints
 from api_exchange_core.ports.entity_store import EntityStore
 from api_exchange_core.ports.error_log import ErrorLog
 from api_exchange_core.ports.journal import Journal, JournalEntry
@@ -72,6 +73,11 @@ class _Unit(UnitOfWork):
     @override
     def errors(self) -> ErrorLog:
         return self.inner.errors
+
+    @property
+    @override
+    def checkpoints(self) -> Checkpoints:
+        return self.inner.checkpoints
 
     @override
     def acknowledge(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:

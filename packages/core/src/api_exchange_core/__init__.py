@@ -3,6 +3,7 @@
 Write processors, declare on which trigger each runs, and let the framework deliver. See the README for a first one.
 """
 
+from api_exchange_core.domain.checkpoint_desk import CheckpointHandle
 from api_exchange_core.domain.context import ProcessorContext
 from api_exchange_core.domain.entity import EntityReference, PersistOutcome
 from api_exchange_core.domain.errors import (
@@ -26,17 +27,22 @@ from api_exchange_core.domain.output import (
     OutputHandler,
     QueueOutputHandler,
 )
+from api_exchange_core.domain.page import Page, PageRequest
 from api_exchange_core.domain.processor import ProcessorInterface
 from api_exchange_core.domain.result import ProcessingResult
 from api_exchange_core.domain.retention import Retention
 from api_exchange_core.domain.retry import RetryPolicy
 from api_exchange_core.domain.rules import FAIL, Routing, Rule, all_of, any_of, field, not_
 from api_exchange_core.domain.schedule import Schedule
+from api_exchange_core.domain.source import Source
+from api_exchange_core.domain.source_name import Window
 from api_exchange_core.domain.tenant import current_tenant, tenant_context
 from api_exchange_core.domain.trigger import TenantFromApiKey
+from api_exchange_core.domain.watermark import Watermark
 
 __all__ = [
     "FAIL",
+    "CheckpointHandle",
     "DeclarationError",
     "DeferError",
     "EntityReference",
@@ -51,6 +57,8 @@ __all__ = [
     "NoOutputHandler",
     "OnLost",
     "OutputHandler",
+    "Page",
+    "PageRequest",
     "PermanentError",
     "PersistOutcome",
     "PersistedEntity",
@@ -64,8 +72,11 @@ __all__ = [
     "Routing",
     "Rule",
     "Schedule",
+    "Source",
     "TenantFromApiKey",
     "TransientError",
+    "Watermark",
+    "Window",
     "all_of",
     "any_of",
     "current_tenant",

@@ -50,6 +50,7 @@ from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
     BacklogSuite,
     CanonicalEncoderSuite,
+    CheckpointsSuite,
     ClockSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
@@ -150,13 +151,17 @@ class TestSqlDeadLetterJobs(DeadLetterJobsSuite):
         return lambda: SqlDeadLetterJobs(new_engine())
 
 
-class TestSqlStore(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, OutboxSuite):
+class TestSqlStore(
+    UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, CheckpointsSuite, OutboxSuite
+):
     @pytest.fixture
     def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
         return storage_of(new_engine, clock, queues_here=False)
 
 
-class TestSqlStoreWithQueues(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, QueuesHereSuite):
+class TestSqlStoreWithQueues(
+    UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, CheckpointsSuite, QueuesHereSuite
+):
     @pytest.fixture
     def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
         return storage_of(new_engine, clock, queues_here=True)

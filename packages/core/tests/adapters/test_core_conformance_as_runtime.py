@@ -29,6 +29,7 @@ from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_testing.conformance import (
     BacklogSuite,
+    CheckpointsSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
     EntityReportsSuite,
@@ -106,14 +107,16 @@ class TestSqlQueueAsRuntime(MessagePublisherSuite, MessageConsumerSuite, QueueIn
         return transport_of(new_engine(), clock)
 
 
-class TestSqlStoreAsRuntime(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, OutboxSuite):
+class TestSqlStoreAsRuntime(
+    UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, CheckpointsSuite, OutboxSuite
+):
     @pytest.fixture
     def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:
         return storage_of(new_engine, clock, queues_here=False)
 
 
 class TestSqlStoreWithQueuesAsRuntime(
-    UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, QueuesHereSuite
+    UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, CheckpointsSuite, QueuesHereSuite
 ):
     @pytest.fixture
     def storage(self, new_engine: NewEngine, clock: PassingTime) -> Storage:

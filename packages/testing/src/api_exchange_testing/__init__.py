@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
     from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
     from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
+    from api_exchange_testing.paged_api import PagedApi
     from api_exchange_testing.simulation import BrokenPromiseError, Fault, Plan, Simulation, explore
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "InMemoryStore",
     "InMemoryTenantDirectory",
     "InMemoryUnitOfWorkFactory",
+    "PagedApi",
     "Plan",
     "Profile",
     "QueuedMessage",
@@ -98,6 +100,7 @@ _HOMES = {
     "memory.statistics": ("InMemoryStatisticsSource",),
     "memory.tenant_directory": ("InMemoryTenantDirectory",),
     "memory.unit_of_work": ("InMemoryStore", "InMemoryUnitOfWorkFactory"),
+    "paged_api": ("PagedApi",),
     "simulation": ("BrokenPromiseError", "Fault", "Plan", "Simulation", "explore"),
 }
 _MODULES = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}

@@ -36,6 +36,7 @@ from api_exchange_testing import (
 from api_exchange_testing.conformance import (
     BacklogSuite,
     CanonicalEncoderSuite,
+    CheckpointsSuite,
     ClockSuite,
     DeadLetterJobsSuite,
     DeadLettersSuite,
@@ -164,14 +165,16 @@ class TestInMemoryDeadLetterJobs(DeadLetterJobsSuite):
         return lambda: jobs
 
 
-class TestInMemoryStore(UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, OutboxSuite):
+class TestInMemoryStore(
+    UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, CheckpointsSuite, OutboxSuite
+):
     @pytest.fixture
     def storage(self) -> Storage:
         return storage_of(InMemoryStore())
 
 
 class TestInMemoryStoreWithQueues(
-    UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, QueuesHereSuite
+    UnitOfWorkSuite, EntityStoreSuite, JournalSuite, ErrorLogSuite, CheckpointsSuite, QueuesHereSuite
 ):
     @pytest.fixture
     def storage(self, clock: PassingTime) -> Storage:

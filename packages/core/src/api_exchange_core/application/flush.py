@@ -17,6 +17,7 @@ from api_exchange_core.domain.errors import LostRaceError
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MessageId
 from api_exchange_core.domain.versioning import Versioning
+from api_exchange_core.ports.checkpoints import Checkpoints
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.entity_store import EntityStore
 from api_exchange_core.ports.journal import JournalEntry, ProcessingState
@@ -49,7 +50,7 @@ class Flushed:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Commits entities, versions, journal, outbox and acknowledgements together or not at all."""
+    """Commits entities, versions, checkpoints, journal, outbox and acknowledgements together or not at all."""
 
     units: UnitOfWorkFactory
     hasher: ContentHasher
@@ -80,6 +81,7 @@ class Flush:
         with self.units.begin(calls[0].message.tenant_id) as unit:
             accepted = unit.journal.complete([self._entry(call) for call in calls])
             fresh = [call for call in calls if call.message.id in accepted]
+            _save(unit.checkpoints, fresh)
             persisted = self._persist(unit.entities, fresh, lock=lock)
             effects = {
                 call.message.id: self.forwarding.effects(call, outcomes)
@@ -147,6 +149,14 @@ class Flush:
         if versioning.writes:
             store.write(versioning.writes, versions)
         return settled
+
+
+def _save(store: Checkpoints, calls: Sequence[Call]) -> None:
+    for (
+        call
+    ) in calls:  # one by one: of two calls that save the same checkpoint the second must see that it is late
+        if call.intentions.checkpoints:
+            store.write(call.intentions.checkpoints)
 
 
 def new_version(

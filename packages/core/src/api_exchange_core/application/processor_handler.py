@@ -14,6 +14,7 @@ from itertools import chain, repeat
 
 from api_exchange_core.application.call import Call, Incoming, loggable
 from api_exchange_core.application.call_runner import CallRunner
+from api_exchange_core.application.checkpoint_desk import MessageDesk
 from api_exchange_core.application.claims import UNKEPT, Claims, Keeper
 from api_exchange_core.application.failures import Failures, summary, summary_at_the_door, tell_claim_lost
 from api_exchange_core.application.flush import Flush, Flushed
@@ -193,6 +194,7 @@ class ProcessorHandler:
             intentions=intentions,
             deadline=deadline,
             tenant_config=incoming.tenant_config,
+            desk=MessageDesk(self.units, self.clock, function, message),
         )
         trace = self.observer.trace(
             message, function=function.name, queue=incoming.delivery.queue, attempt=incoming.attempt

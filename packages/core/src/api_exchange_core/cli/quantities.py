@@ -1,9 +1,9 @@
-"""Lengths of time, rates and shares as people write them on a command line."""
+"""Times, lengths of time, rates and shares as people write them on a command line."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import typer
 
@@ -29,6 +29,23 @@ def length(text: str | timedelta) -> timedelta:
     if seconds > _LONGEST.total_seconds():
         raise typer.BadParameter(f"{text!r} is more than ten years")
     return timedelta(seconds=seconds)
+
+
+def point_in_time(text: str | datetime) -> datetime:
+    """The time that *text* says: ``2026-01-31``, ``2026-01-31T08:00``, ``2026-01-31T08:00+01:00``; UTC unless it says.
+
+    Raises:
+        BadParameter: it says none.
+    """
+    if isinstance(text, datetime):  # the default of an option
+        return text
+    try:
+        said = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time: write 2026-01-31, 2026-01-31T08:00 or 2026-01-31T08:00+01:00"
+        ) from None
+    return said.replace(tzinfo=UTC) if said.utcoffset() is None else said.astimezone(UTC)
 
 
 def rate(text: str) -> float:

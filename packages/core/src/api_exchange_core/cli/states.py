@@ -12,6 +12,8 @@ _STYLES = {
     "resolved": "green",
     "retrying": "yellow",
     "running": "cyan",
+    "idle": "green",
+    "overdue": "bold red",
     "open": "yellow",
     "dead": "bold red",
     "unhealthy": "bold red",

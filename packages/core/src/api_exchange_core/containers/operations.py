@@ -5,11 +5,13 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from api_exchange_core.application.administer_tenants import AddTenants
+from api_exchange_core.application.backfill import OrderBackfill
 from api_exchange_core.application.dead_letter_job import CarryOutDeadLetterJob
 from api_exchange_core.application.entity_history import EntityHistory
 from api_exchange_core.application.erase import EraseEntity, EraseTenant
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
 from api_exchange_core.application.held_messages import HeldMessages
+from api_exchange_core.application.sources import ReportSources, ResetSource
 from api_exchange_core.application.status_report import StatusReport
 from api_exchange_core.application.trace_request import TraceRequest
 from api_exchange_core.ports.backlog import Backlog
@@ -68,4 +70,7 @@ class Operations(containers.DeclarativeContainer):
     held_messages = providers.Singleton(HeldMessages, units)
     trace = providers.Singleton(TraceRequest, messages, entities)
     status = providers.Singleton(StatusReport, clock, statistics, backlog, errors)
+    report_sources = providers.Singleton(ReportSources, units, tenants, clock)
+    reset_source = providers.Singleton(ResetSource, units, clock, observer)
+    order_backfill = providers.Singleton(OrderBackfill, units, tenants, clock, randomness)
     entity_history = providers.Singleton(EntityHistory, entities)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from api_exchange_core.domain.checkpoint_desk import CheckpointDesk, CheckpointHandle
 from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
+from api_exchange_core.domain.errors import DeclarationError
 from api_exchange_core.domain.intentions import Intentions, PersistedEntity
 from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.names import FunctionName, TenantId
+from api_exchange_core.domain.source import Source
+from api_exchange_core.domain.source_name import source_name
 from api_exchange_core.domain.tenant_config import Model, config_of
 
 
@@ -26,6 +30,7 @@ class ProcessorContext:
         intentions: what the call wants recorded.
         deadline: when the call must have come to its end; what takes longer goes on in another message.
         tenant_config: the values that are set for the tenant; `config_as` reads them.
+        desk: where the tenant's checkpoints are; None in a context that a test made without a store.
     """
 
     tenant_id: TenantId
@@ -36,6 +41,7 @@ class ProcessorContext:
     intentions: Intentions
     deadline: Deadline = NO_DEADLINE
     tenant_config: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    desk: CheckpointDesk | None = field(default=None, repr=False)
 
     def config_as(self, model: type[Model]) -> Model:
         """The tenant's configuration as an instance of *model*, with the model's defaults for what is not set.
@@ -87,3 +93,60 @@ class ProcessorContext:
             source_version=source_version,
             forward_unchanged=forward_unchanged,
         )
+
+    def source(
+        self,
+        name: str,
+        *,
+        lease: timedelta = timedelta(minutes=10),
+        pages_per_message: int = 1,
+        margin: timedelta = timedelta(seconds=30),
+    ) -> Source:
+        """A source to extract page by page, each page exactly once, by one message at a time.
+
+            for page in context.source("orders").pages(self.fetch):
+                for order in page:
+                    context.persist_entity(...)
+
+        Args:
+            name: 1 to 128 printable characters without ``@``; a tenant has one checkpoint for it.
+            lease: how long a run that does not go on is left alone, before a message that begins runs (a tick, say)
+                takes it over where it stands. Longer than a page and its retries take; 10 seconds to 7 days.
+            pages_per_message: how many pages are taken in one transaction, if the time allows.
+            margin: no further page is begun when less than this is left before the deadline.
+
+        Raises:
+            DeclarationError: a value out of range.
+        """
+        return Source(
+            name=name,
+            function=self.function,
+            desk=self._desk,
+            intentions=self.intentions,
+            deadline=self.deadline,
+            lease=lease,
+            pages_per_message=pages_per_message,
+            margin=margin,
+        )
+
+    def checkpoint(self, name: str) -> CheckpointHandle:
+        """The checkpoint of a source, read now, for a processor that keeps its place itself.
+
+        Nobody keeps others from extracting the same source at the same time, as `source` does; of two that save, the
+        second is called again.
+
+        Args:
+            name: 1 to 128 printable characters without ``@``.
+
+        Raises:
+            DeclarationError: it names no source.
+            TransientError: the store could not be reached.
+        """
+        desk = self._desk
+        return CheckpointHandle(name, desk.read(source_name(name)), self.intentions, desk.now)
+
+    @property
+    def _desk(self) -> CheckpointDesk:
+        if self.desk is None:
+            raise DeclarationError("this context has no checkpoints: run the processor in a `Harness`")
+        return self.desk

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from api_exchange_core.domain.checkpoint import Assignment, Checkpoint
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.entity import (
     EntityChange,
@@ -20,8 +21,8 @@ from api_exchange_core.domain.entity import (
     Persisted,
     PersistOutcome,
 )
-from api_exchange_core.domain.errors import LostRaceError
-from api_exchange_core.domain.names import EntityId, TenantId
+from api_exchange_core.domain.errors import DeclarationError, LostRaceError
+from api_exchange_core.domain.names import EntityId, MessageId, TenantId
 from api_exchange_core.domain.operation import current_operation
 from api_exchange_core.domain.versioning import Versioning
 
@@ -60,6 +61,19 @@ class PersistedEntity(str):
         return self._read().reference
 
 
+@dataclass(frozen=True, slots=True)
+class HandOn:
+    """A message to the function's own queue, which goes on with a run.
+
+    Args:
+        id: follows from the run and the page, so that the page is gone on from once.
+        assignment: what it is to do.
+    """
+
+    id: MessageId
+    assignment: Assignment
+
+
 @dataclass(slots=True)
 class Intentions:
     """The changes that one call of a processor wants, in its order.
@@ -76,6 +90,8 @@ class Intentions:
     head_of: HeadLookup
     now: datetime
     changes: list[EntityChange] = field(default_factory=list)
+    _sources: set[str] = field(default_factory=set)
+    _progress: dict[str, tuple[Checkpoint, HandOn | None]] = field(default_factory=dict)
     _told: dict[int, Persisted] = field(default_factory=dict)
     _settled: Sequence[Persisted] | None = None
 
@@ -112,6 +128,37 @@ class Intentions:
         index = len(self.changes)
         self.changes.append(change)
         return PersistedEntity.resolved_by(change.id, lambda: self._outcome_of(index))
+
+    @property
+    def extracts(self) -> bool:
+        """Whether the call has asked for pages of a source."""
+        return bool(self._sources)
+
+    @property
+    def checkpoints(self) -> Sequence[Checkpoint]:
+        """The checkpoints to write, by source; each goes over the version before its own."""
+        return [checkpoint for _, (checkpoint, _) in sorted(self._progress.items())]
+
+    @property
+    def hand_ons(self) -> Sequence[HandOn]:
+        """The messages that go on with runs, by source."""
+        return [onward for _, (_, onward) in sorted(self._progress.items()) if onward is not None]
+
+    def extracting(self, source: str) -> None:
+        """Note that the call takes pages of *source*.
+
+        Raises:
+            DeclarationError: it did before; each page would be asked for twice.
+        """
+        if source in self._sources:
+            raise DeclarationError(
+                f"source {source!r} is extracted twice in one call: loop over its pages once, or name two sources"
+            )
+        self._sources.add(source)
+
+    def advance(self, checkpoint: Checkpoint, onward: HandOn | None) -> None:
+        """Intend to write *checkpoint*, in place of what was intended for its source before."""
+        self._progress[checkpoint.source] = (checkpoint, onward)
 
     def settle(self, persisted: Sequence[Persisted]) -> None:
         """Take in what the flush made of the changes, in their order.

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.checkpoints import Checkpoints
 from api_exchange_core.ports.entity_store import EntityStore
 from api_exchange_core.ports.error_log import ErrorLog
 from api_exchange_core.ports.journal import Journal
@@ -40,6 +41,11 @@ class UnitOfWork(Protocol):
     @abstractmethod
     def errors(self) -> ErrorLog:
         """The tenant's failed attempts."""
+
+    @property
+    @abstractmethod
+    def checkpoints(self) -> Checkpoints:
+        """How far the extractions of the tenant have come."""
 
     @abstractmethod
     def acknowledge(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:

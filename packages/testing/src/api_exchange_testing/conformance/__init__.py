@@ -9,6 +9,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_
 
 from api_exchange_testing.conformance.backlog import BacklogSuite  # noqa: E402
 from api_exchange_testing.conformance.canonical_encoder import CanonicalEncoderSuite  # noqa: E402
+from api_exchange_testing.conformance.checkpoints import CheckpointsSuite  # noqa: E402
 from api_exchange_testing.conformance.clock import ClockSuite  # noqa: E402
 from api_exchange_testing.conformance.dead_letter_jobs import DeadLetterJobsSuite  # noqa: E402
 from api_exchange_testing.conformance.dead_letters import DeadLettersSuite  # noqa: E402
@@ -42,6 +43,7 @@ from api_exchange_testing.conformance.unit_of_work import UnitOfWorkSuite  # noq
 __all__ = [
     "BacklogSuite",
     "CanonicalEncoderSuite",
+    "CheckpointsSuite",
     "ClockSuite",
     "DeadLetterJobsSuite",
     "DeadLettersSuite",

@@ -21,7 +21,7 @@ from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing.memory.queue import InMemoryQueue
 from api_exchange_testing.memory.unit_of_work import InMemoryStore
 
-_PARTS: Final = ("queue", "outbox", "errors", "journal", "entity_versions", "entities")
+_PARTS: Final = ("queue", "outbox", "errors", "journal", "entity_versions", "entities", "checkpoints")
 
 
 Drop = Callable[[], object]
@@ -100,6 +100,8 @@ class InMemoryEraser(Eraser):
                 return self._errors(subject)
             case "journal":
                 return self._journal(subject)
+            case "checkpoints":
+                return self._checkpoints(subject)
             case _:
                 return self._entities(subject, part)
 
@@ -113,6 +115,12 @@ class InMemoryEraser(Eraser):
             for message in queue.messages(name)
             if message.outgoing.tenant_id == subject.tenant_id and _is_about(message.body, subject)
         ]
+
+    def _checkpoints(self, subject: Subject) -> list[Drop]:
+        if subject.entity_id is not None:  # they keep digests of ids, and none of anybody's
+            return []
+        rows = self._store.of(subject.tenant_id).checkpoints
+        return [partial(rows.pop, source) for source in rows]
 
     def _waiting(self, subject: Subject) -> list[Drop]:
         waiting = self._store.outbox.waiting

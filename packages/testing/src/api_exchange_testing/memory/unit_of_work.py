@@ -12,11 +12,13 @@ from typing_extensions import override
 
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.checkpoints import Checkpoints
 from api_exchange_core.ports.entity_store import EntityStore
 from api_exchange_core.ports.error_log import ErrorLog
 from api_exchange_core.ports.journal import Journal
 from api_exchange_core.ports.outbox import Outbox
 from api_exchange_core.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from api_exchange_testing.memory.checkpoints import CheckpointRows, InMemoryCheckpoints
 from api_exchange_testing.memory.entity_store import EntityRows, InMemoryEntityStore
 from api_exchange_testing.memory.error_log import ErrorRows, GroupRows, InMemoryErrorLog
 from api_exchange_testing.memory.journal import InMemoryJournal, JournalRows
@@ -32,6 +34,7 @@ class _TenantRows:
     journal: JournalRows = field(default_factory=dict)
     errors: ErrorRows = field(default_factory=list)
     groups: GroupRows = field(default_factory=dict)
+    checkpoints: CheckpointRows = field(default_factory=dict)
 
 
 class InMemoryStore:
@@ -84,6 +87,7 @@ class InMemoryUnitOfWork(UnitOfWork):
         self._journal = InMemoryJournal(rows.journal, store.changed)
         self._errors = InMemoryErrorLog(rows.errors, rows.groups, tenant_id, store.changed)
         self._outbox = InMemoryOutbox(store.outbox, store.changed, queues_here=store.queue is not None)
+        self._checkpoints = InMemoryCheckpoints(rows.checkpoints, store.changed)
         self._acknowledged: list[Delivery] = []
         self._ended = False
 
@@ -107,6 +111,11 @@ class InMemoryUnitOfWork(UnitOfWork):
     def errors(self) -> ErrorLog:
         return self._errors
 
+    @property
+    @override
+    def checkpoints(self) -> Checkpoints:
+        return self._checkpoints
+
     @override
     def acknowledge(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         if self._store.queue is None:
@@ -122,10 +131,11 @@ class InMemoryUnitOfWork(UnitOfWork):
         with self._store.changed:
             self._entities.check()
             self._journal.check()
+            self._checkpoints.check()
             if self._store.queue is not None:
                 self._store.queue.exchange(acknowledged=self._acknowledged, published=self._outbox.to_enqueue)
             # From here on nothing can fail.
-            for part in (self._entities, self._journal, self._errors, self._outbox):
+            for part in (self._entities, self._journal, self._errors, self._outbox, self._checkpoints):
                 part.apply()
             self.end()
 

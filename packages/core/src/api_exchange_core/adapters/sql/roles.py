@@ -58,6 +58,7 @@ RIGHTS: Final[Mapping[str, Rights]] = {
     "outbox": Rights.of("SELECT INSERT", "SELECT UPDATE DELETE"),
     "queue": Rights.of("SELECT INSERT DELETE", "SELECT INSERT UPDATE DELETE"),
     "errors": Rights.of("SELECT INSERT", "SELECT DELETE"),
+    "checkpoints": Rights.of("SELECT INSERT UPDATE", "SELECT DELETE"),
     "error_groups": Rights.of("SELECT INSERT UPDATE", "SELECT UPDATE DELETE"),
     "dead_letter_job_items": Rights.of("", "SELECT INSERT UPDATE DELETE"),
 }

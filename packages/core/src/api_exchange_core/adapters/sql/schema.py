@@ -311,6 +311,24 @@ dead_letter_job_items = Table(
     CheckConstraint(_one_of("state", ItemState), name="state"),
 )
 
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("tenant_id", _TENANT, nullable=False),
+    Column("source", _IDENTIFIER, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column(
+        "cursor", Text, nullable=False
+    ),  # JSON as text, as seen and run are: numbers keep all their digits
+    Column("watermark", UtcDateTime),
+    Column("seen", Text, nullable=False),
+    Column("run", Text),
+    Column("runner", _IDENTIFIER),
+    Column("leased_until", UtcDateTime),
+    Column("updated_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "source"),
+)
+
 # Has no column called tenant_id: that is how a table says that its rows are a tenant's and go with it.
 erasures = Table(
     "erasures",

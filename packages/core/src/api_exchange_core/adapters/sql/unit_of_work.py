@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from typing_extensions import override
 
 from api_exchange_core.adapters.sql import queue_rows
+from api_exchange_core.adapters.sql.checkpoints import SqlCheckpoints
 from api_exchange_core.adapters.sql.entity_store import SqlEntityStore
 from api_exchange_core.adapters.sql.error_log import SqlErrorLog
 from api_exchange_core.adapters.sql.journal import SqlJournal
@@ -39,6 +40,7 @@ class SqlUnitOfWork(UnitOfWork):
         self._journal = SqlJournal(transaction)
         self._outbox = SqlOutbox(transaction, queues_here=queues_here, grace=relay_grace)
         self._errors = SqlErrorLog(transaction)
+        self._checkpoints = SqlCheckpoints(transaction)
 
     @property
     @override
@@ -59,6 +61,11 @@ class SqlUnitOfWork(UnitOfWork):
     @override
     def errors(self) -> SqlErrorLog:
         return self._errors
+
+    @property
+    @override
+    def checkpoints(self) -> SqlCheckpoints:
+        return self._checkpoints
 
     @override
     def acknowledge(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
