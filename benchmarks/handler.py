@@ -60,7 +60,7 @@ class Nothing:
     def entities(self) -> Nothing:
         return self
 
-    journal = outbox = errors = entities
+    journal = outbox = errors = checkpoints = entities
 
     @contextmanager
     def begin(self, _: TenantId) -> Iterator[Nothing]:
