@@ -99,6 +99,7 @@ class InMemoryContainer(containers.DeclarativeContainer):
         entities=providers.Singleton(InMemoryEntityReports, store),
         credentials=credentials,
         sealer=sealer,
+        tokens=token_store,
     )
     use_cases = providers.Container(
         UseCases,

@@ -137,6 +137,7 @@ class LocalStore(containers.DeclarativeContainer):
         entities=providers.Singleton(SqlEntityReports, engine),
         credentials=credentials,
         sealer=sealer,
+        tokens=token_store,
     )
 
 
