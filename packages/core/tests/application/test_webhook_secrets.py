@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -35,11 +34,11 @@ SHOP = SystemName("shop")
 class CountingStore(InMemoryCredentialStore):
     """Knows whose credentials it was asked for."""
 
-    asked: Sequence[str] = ()
+    asked: tuple[str, ...] = ()
 
     @override
     def get(self, tenant_id: TenantId, *, system: SystemName) -> SealedCredentials | None:
-        CountingStore.asked = [*CountingStore.asked, tenant_id]
+        CountingStore.asked = (*CountingStore.asked, tenant_id)
         return super().get(tenant_id, system=system)
 
 
@@ -111,7 +110,7 @@ def test_a_known_tenant_and_an_unknown_one_are_asked_for_equally_often(here: Her
     CountingStore.asked = ()
     for tenant in (A, TenantId("unknown"), A, TenantId("unknown")):
         here.secrets.secrets_of(tenant, system="shop")
-    assert CountingStore.asked == [A, "unknown"]
+    assert CountingStore.asked == (A, "unknown")
 
 
 def test_many_unknown_tenants_neither_fill_the_memory_nor_push_a_known_one_out(here: Here) -> None:
