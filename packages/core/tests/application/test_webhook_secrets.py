@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 from typing_extensions import override
@@ -34,11 +35,11 @@ SHOP = SystemName("shop")
 class CountingStore(InMemoryCredentialStore):
     """Knows whose credentials it was asked for."""
 
-    asked: tuple[str, ...] = ()
+    asked: ClassVar[list[str]] = []
 
     @override
     def get(self, tenant_id: TenantId, *, system: SystemName) -> SealedCredentials | None:
-        CountingStore.asked = (*CountingStore.asked, tenant_id)
+        CountingStore.asked.append(tenant_id)
         return super().get(tenant_id, system=system)
 
 
@@ -57,7 +58,7 @@ class Here:
     """All that the secrets of webhooks come from."""
 
     def __init__(self) -> None:
-        CountingStore.asked = ()
+        CountingStore.asked.clear()
         self.clock = VirtualClock(NOW)
         self.sealer = InMemorySealer(["k1"])
         self.shared = CountingSource()
@@ -107,16 +108,16 @@ def test_after_a_rotation_both_are_accepted_until_the_old_one_is_retired(here: H
 
 def test_a_known_tenant_and_an_unknown_one_are_asked_for_equally_often(here: Here) -> None:
     here.put(A, SHOP, "secret")
-    CountingStore.asked = ()
+    CountingStore.asked.clear()
     for tenant in (A, TenantId("unknown"), A, TenantId("unknown")):
         here.secrets.secrets_of(tenant, system="shop")
-    assert CountingStore.asked == (A, "unknown")
+    assert CountingStore.asked == [A, "unknown"]
 
 
 def test_many_unknown_tenants_neither_fill_the_memory_nor_push_a_known_one_out(here: Here) -> None:
     here.put(A, SHOP, "secret")
     here.secrets.secrets_of(A, system="shop")
-    CountingStore.asked = ()
+    CountingStore.asked.clear()
     for number in range(25_000):
         here.secrets.secrets_of(TenantId(f"unknown-{number}"), system="shop")
         assert number % 1_000 or len(here.reader._known) <= 10_000
