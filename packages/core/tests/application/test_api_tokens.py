@@ -232,8 +232,8 @@ def test_while_one_asks_another_instance_waits_for_it(deployment: Deployment, sk
     assert deployment.token(second) == "token-0"  # the leader died, and its lease ran out
     assert deployment.plan().lease <= deployment.clock.now() - began < deployment.plan().lease + 3 * SECOND
     assert deployment.token(first) == "token-0"
-    (waited,) = [one.facts for one in deployment.observer.events if one.name == "token.waited"]
-    assert float(str(waited["seconds"])) >= 15
+    waits = [wait.waited >= timedelta(seconds=15) for wait in deployment.observer.token_waits]
+    assert waits == [True, False]  # the other instance found it in the store
 
 
 def test_nobody_waits_beyond_its_deadline(deployment: Deployment) -> None:
@@ -243,6 +243,7 @@ def test_nobody_waits_beyond_its_deadline(deployment: Deployment) -> None:
     at = deployment.clock.now() + timedelta(seconds=5)
     with pytest.raises(DeferError, match="no time to wait"):
         deployment.token(instance, deadline=Deadline(at))
+    assert [one.api for one in deployment.observer.token_waits] == [KEY.api]
     assert deployment.clock.now() < at
     with pytest.raises(DeferError):
         deployment.token(instance, deadline=Deadline(is_called_off=lambda: True))

@@ -47,6 +47,7 @@ from api_exchange_testing import (
     Harness,
     InMemoryContainer,
     InMemoryRequestLog,
+    InMemoryWebhookSecrets,
     VirtualClock,
     in_memory_container,
 )
@@ -95,8 +96,9 @@ class Door:
         self.clock = VirtualClock(NOW)
         self.container: InMemoryContainer = in_memory_container(exchange, clock=self.clock)
         self.harness = Harness(exchange, container=self.container)
+        self.secrets = InMemoryWebhookSecrets()
+        self.container.use_cases.webhook_secrets.override(self.secrets)
         self.taker: AcceptRequest = self.container.use_cases.accept()
-        self.secrets = self.container.webhook_secrets()
         for tenant in (A, B):
             self.secrets.set(tenant, "shop", SECRETS[tenant])
             self.secrets.set(tenant, "plain", f"plain of {tenant}")

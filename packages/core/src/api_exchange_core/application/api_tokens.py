@@ -34,7 +34,6 @@ _LONGEST_PAUSE: Final = timedelta(milliseconds=250)  # of whoever asks the store
 _LONGEST_PAUSE_HERE: Final = timedelta(milliseconds=40)  # of whoever waits for that one
 _GROWTH: Final = 1.4
 _GROWTHS: Final = 16
-_WORTH_A_LINE: Final = timedelta(seconds=1)
 _AHEAD_AGAIN: Final = timedelta(seconds=5)
 _STAY_AWAY: Final = timedelta(seconds=2)
 _TO_THE_DEADLINE: Final = timedelta(seconds=1)
@@ -164,6 +163,13 @@ class ApiTokens:
 
     def _awaited(self, key: TokenKey, plan: TokenPlan, deadline: Deadline) -> HeldToken:
         waiting = _Waiting(self._clock.now())
+        try:
+            return self._looked_for(key, plan, deadline, waiting)
+        finally:
+            waited = self._clock.now() - waiting.since
+            self._observer.token_waited(key.tenant_id, api=key.api, waited=waited)
+
+    def _looked_for(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, waiting: _Waiting) -> HeldToken:
         while (held := self._usable(key)) is None:
             if self._begin(key):
                 try:
@@ -173,11 +179,6 @@ class ApiTokens:
                     self._end(key)
                 break
             self._sleeper.sleep(self._pause(key, waiting, plan, deadline, _LONGEST_PAUSE_HERE))
-        waited = self._clock.now() - waiting.since
-        if waited >= _WORTH_A_LINE:
-            self._observer.event(
-                "token.waited", tenant_id=key.tenant_id, api=key.api, seconds=waited.total_seconds()
-            )
         return held
 
     def _polled(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, waiting: _Waiting) -> HeldToken:

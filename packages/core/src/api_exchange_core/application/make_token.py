@@ -31,8 +31,8 @@ from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.token_grant import TokenRefusedError
 from api_exchange_core.ports.token_store import NOTHING, NewToken, TokenLease, TokenState, TokenStore
 
-_ACCESS: Final = "access token"
-_REFRESH: Final = "refresh token"
+ACCESS: Final = "access token"
+REFRESH: Final = "refresh token"
 _STORE_AGAIN_AFTER: Final = (timedelta(milliseconds=200), timedelta(seconds=1), timedelta(seconds=2))
 
 
@@ -94,7 +94,7 @@ class MakeToken:
         if state.token_id is None or state.sealed is None or usable <= NOTHING:
             return None
         try:
-            token = self._unsealed(key, state.sealed, _ACCESS)
+            token = self._unsealed(key, state.sealed, ACCESS)
         except PermanentError:  # sealed with a key that is gone: as good as no token
             self._tell("token.unreadable", key)
             return None
@@ -135,8 +135,8 @@ class MakeToken:
     def _prepared(self, lease: TokenLease) -> Secret | None:
         """The refresh token. What could go wrong with the keys goes wrong here, before anything is used up."""
         try:
-            self._sealed(lease.key, Secret(lease.owner), _ACCESS)
-            return None if lease.refresh is None else self._unsealed(lease.key, lease.refresh, _REFRESH)
+            self._sealed(lease.key, Secret(lease.owner), ACCESS)
+            return None if lease.refresh is None else self._unsealed(lease.key, lease.refresh, REFRESH)
         except ExchangeError:
             self.store.give_back(lease, failed=False)
             raise
@@ -175,8 +175,8 @@ class MakeToken:
         refresh = answer.refresh_token
         token = NewToken(
             token_id=TokenId(self.randomness.new_id()),
-            sealed=self._sealed(lease.key, answer.token, _ACCESS),
-            refresh=None if refresh is None else self._sealed(lease.key, refresh, _REFRESH),
+            sealed=self._sealed(lease.key, answer.token, ACCESS),
+            refresh=None if refresh is None else self._sealed(lease.key, refresh, REFRESH),
             expires_in=left,
             lifetime=answer.expires_in,
             live_for=answer.expires_in + skew,  # and ends before an answer that took no time would
@@ -219,10 +219,10 @@ class MakeToken:
         return HeldToken(token, token_id, slot, at + usable, at + fresh)
 
     def _sealed(self, key: TokenKey, secret: Secret, kind: str) -> SealedText:
-        return self.sealer.seal(secret.reveal().encode(), bound_to=_bound(key, kind))
+        return self.sealer.seal(secret.reveal().encode(), bound_to=token_binding(key, kind))
 
     def _unsealed(self, key: TokenKey, sealed: SealedText, kind: str) -> Secret:
-        return Secret(self.sealer.unseal(sealed, bound_to=_bound(key, kind)).decode())
+        return Secret(self.sealer.unseal(sealed, bound_to=token_binding(key, kind)).decode())
 
     def _tell(self, name: str, key: TokenKey, **facts: str | float | None) -> None:
         self.observer.event(name, tenant_id=key.tenant_id, api=key.api, scope=key.scope, **facts)
@@ -238,7 +238,8 @@ def used_up(key: TokenKey) -> PermanentError:
     )
 
 
-def _bound(key: TokenKey, kind: str) -> tuple[str, ...]:
+def token_binding(key: TokenKey, kind: str) -> tuple[str, ...]:
+    """What a token is bound to when it is sealed; *kind* is `ACCESS` or `REFRESH`."""
     return (key.tenant_id, key.api, key.scope, kind)
 
 

@@ -63,7 +63,7 @@ def http_app(
         routes=routes,
         exception_handlers={
             RequestRefusedError: _refused,
-            TransientError: _unavailable,
+            TransientError: _unavailable(observer),
             HTTPException: _http_error,
             Exception: _failing(observer),
         },
@@ -131,8 +131,14 @@ async def _refused(_: HttpRequest, error: Exception) -> Response:
     return _problem(error.refusal.status, str(error), error.headers)
 
 
-async def _unavailable(_: HttpRequest, __: Exception) -> Response:
-    return _problem(503, "the request could not be stored; try again", {"Retry-After": str(_RETRY_SECONDS)})
+def _unavailable(observer: Observer) -> Callable[[HttpRequest, Exception], Awaitable[Response]]:
+    async def unavailable(_: HttpRequest, error: Exception) -> Response:
+        observer.event("http.unavailable", **loggable(error))
+        return _problem(
+            503, "the request could not be stored; try again", {"Retry-After": str(_RETRY_SECONDS)}
+        )
+
+    return unavailable
 
 
 async def _http_error(_: HttpRequest, error: Exception) -> Response:
