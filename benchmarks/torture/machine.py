@@ -34,7 +34,7 @@ from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
-from api_exchange_testing import InMemorySealer, InMemoryWebhookSecrets
+from api_exchange_testing import InMemorySealer, InMemorySecretSource
 
 VISIBILITY = timedelta(seconds=3)
 _GRACE = timedelta(seconds=1)
@@ -123,7 +123,7 @@ class Parts:
             credentials=providers.Object(SqlCredentialStore(self.store)),
             sealer=providers.Object(InMemorySealer()),
             requests=providers.Object(SqlRequestLog(self.store)),
-            webhook_secrets=providers.Object(InMemoryWebhookSecrets()),
+            secrets=providers.Object(InMemorySecretSource()),
         )
         use_cases.relay.add_kwargs(lease=_LEASE)
         return use_cases
