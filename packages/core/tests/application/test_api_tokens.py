@@ -709,6 +709,43 @@ def test_a_pool_gives_instances_tokens_of_their_own_until_it_is_full(deployment:
     assert all(used.count(token) >= 4 for token in set(used))
 
 
+def test_in_a_pool_a_token_of_unsaid_life_counts_for_as_long_as_a_token_may_live(
+    deployment: Deployment,
+) -> None:
+    issued: list[datetime] = []
+
+    def ask() -> TokenAnswer:
+        issued.append(deployment.clock.now())
+        return TokenAnswer.of(f"token-{len(issued)}")
+
+    plan = TokenPlan(grant=CallableGrant(ask), pool=TokenPool(max_active=1, lifetime=HOUR))
+    deployment.instance().get(KEY, plan)
+    deployment.clock.advance(timedelta(minutes=30))
+    with pytest.raises(DeferError):
+        deployment.instance().get(KEY, plan)
+    deployment.clock.advance(HOUR)
+    deployment.instance().get(KEY, plan)
+    assert issued[1] - issued[0] > HOUR
+
+
+def test_in_a_pool_what_a_dead_instance_asked_for_counts_by_the_vendors_clock_too(
+    deployment: Deployment,
+) -> None:
+    def die() -> None:
+        raise Killed
+
+    plan = deployment.plan(pool=TokenPool(max_active=1, lifetime=HOUR, skew=timedelta(minutes=2)))
+    deployment.vendor.meanwhile = die
+    with pytest.raises(Killed):
+        deployment.instance().get(KEY, plan)
+    deployment.vendor.meanwhile = lambda: None
+    deployment.clock.advance(HOUR + timedelta(minutes=1))
+    with pytest.raises(DeferError):
+        deployment.instance().get(KEY, plan)
+    deployment.clock.advance(timedelta(minutes=2))
+    assert deployment.instance().get(KEY, plan).token.reveal() == "token-1"
+
+
 class PoolMachine(RuleBasedStateMachine):
     """Instances that live and die, answers that get lost, clocks that differ: the vendor counts."""
 

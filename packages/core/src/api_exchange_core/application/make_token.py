@@ -158,7 +158,6 @@ class MakeToken:
     ) -> HeldToken | None:
         took = self.clock.now() - asked_at
         left = answer.expires_in - max(took, NOTHING)  # at the vendor its life began after we asked
-        skew = NOTHING if plan.pool is None else plan.pool.skew
         refresh = answer.refresh_token
         token = NewToken(
             token_id=TokenId(self.randomness.new_id()),
@@ -166,7 +165,7 @@ class MakeToken:
             refresh=None if refresh is None else self._sealed(lease.key, refresh, _REFRESH),
             expires_in=left,
             lifetime=answer.expires_in,
-            live_for=answer.expires_in + skew,  # and ends before an answer that took no time would
+            live_for=_live_for(answer, plan),  # and ends before an answer that took no time would
         )
         if not self._persistently(lambda: self._store_once(lease, token)):
             self._tell("token.late", lease.key, seconds=took.total_seconds())
@@ -232,6 +231,14 @@ def used_up(key: TokenKey) -> PermanentError:
         f"`api-exchange tokens reset {key.tenant_id} {key.api}{scope}` tries it once more; with "
         "--forget-refresh-token the next exchange begins with the configured one. Then replay the dead letters"
     )
+
+
+def _live_for(answer: TokenAnswer, plan: TokenPlan) -> timedelta:
+    """How long the vendor may count it as live."""
+    if plan.pool is None:
+        return answer.expires_in
+    life = answer.expires_in if answer.is_said else max(answer.expires_in, plan.pool.lifetime)
+    return life + plan.pool.skew
 
 
 def _bound(key: TokenKey, kind: str) -> tuple[str, ...]:
