@@ -24,6 +24,9 @@ UNSAID_LIFE: Final = timedelta(minutes=5)
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
 """What an Authorization header takes: visible ASCII, without the line ends that would begin another header."""
 
+_PRESENTABLE: Final = re.compile(r"[\x20-\x7e]+")
+"""What a refresh token is made of (RFC 6749, appendix A.17). It is a field of a form, which takes spaces."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
@@ -45,11 +48,10 @@ class TokenAnswer:
     is_said: bool = True
 
     def __post_init__(self) -> None:
-        for secret in (self.token, self.refresh_token):
-            if secret is not None and _SENDABLE.fullmatch(secret.reveal()) is None:
-                raise TransientError(
-                    "the token answer holds a token with characters that no header can carry"
-                )
+        if _SENDABLE.fullmatch(self.token.reveal()) is None:
+            raise TransientError("the token answer holds a token with characters that no header can carry")
+        if self.refresh_token is not None and _PRESENTABLE.fullmatch(self.refresh_token.reveal()) is None:
+            raise TransientError("the token answer holds a refresh token with characters that none can have")
         if self.expires_in <= timedelta(0):
             raise TransientError(
                 "the token answer holds a token that has expired already: expires_in is not above zero"
@@ -113,7 +115,8 @@ def _secret(value: object, name: str) -> Secret:
 
 
 def _optional(value: object) -> Secret | None:
-    return None if value is None else _secret(value, "refresh_token")
+    # Some vendors that give none say so with an empty text. What came with it may have cost the one before.
+    return None if value is None or value == "" else _secret(value, "refresh_token")
 
 
 def _life(value: object) -> timedelta:
