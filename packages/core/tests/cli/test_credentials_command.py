@@ -105,6 +105,13 @@ def test_or_from_a_file_without_the_line_break_at_its_end(run: Run, tmp_path: Pa
     assert read() == Credentials(1, b"two\nlines")
 
 
+def test_bytes_that_are_no_line_break_are_kept_to_the_last(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "key.der"
+    file.write_bytes(b"\x30\x82\xff\r")
+    assert run("credentials", "set", "acme", "shop", "--file", str(file)).exit_code == 0
+    assert read() == Credentials(1, b"\x30\x82\xff\r")
+
+
 def test_at_a_terminal_it_is_asked_for_and_not_echoed(run: Run) -> None:
     shown = at_a_terminal(["credentials", "set", "acme", "shop"], f"{PLANTED}\n")
     assert "credentials of acme for shop (not shown; ends with Enter): " in shown
