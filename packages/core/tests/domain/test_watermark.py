@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -346,6 +347,19 @@ def test_slices_hold_each_moment_of_the_window_once(hours: int, length: int, mom
     for minutes in moments:
         moment = START + timedelta(minutes=minutes)
         assert sum(part.holds(moment) for part in parts) == window.holds(moment)
+
+
+@pytest.mark.parametrize("day", [datetime(2026, 3, 29), datetime(2026, 10, 25)])  # noqa: DTZ001 - put into a zone below
+def test_slices_are_as_long_as_they_say_on_the_days_on_which_a_zone_changes_its_clocks(day: datetime) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    day = day.replace(tzinfo=berlin)
+    hour = timedelta(hours=1)
+    found = slices(Window(day, (day + timedelta(days=1)).replace(tzinfo=berlin)), hour, most=100)
+    keys = [slice_key("orders", part.since, part.until) for part in found if part.since and part.until]
+    ends = [(window.since, window.until) for window in map(window_of, keys)]
+    assert all(since and until and until - since == hour for since, until in ends)
+    assert [until for _, until in ends[:-1]] == [since for since, _ in ends[1:]]
+    assert len(ends) == (23 if day.month == 3 else 25)
 
 
 def test_too_many_slices_and_windows_that_hold_nothing_are_refused() -> None:
