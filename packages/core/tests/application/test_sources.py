@@ -528,9 +528,9 @@ def test_a_source_that_a_call_extracts_is_not_kept_by_hand_in_the_same_call(save
     harness = harness_of(Both())
     tick(harness)
     harness.run()
-    (letter,) = harness.dead_letters()
-    assert "'orders'" in letter.failure.reason
-    assert "give it another name" in letter.failure.reason
+    ((_, failure),) = harness.dead_letters()
+    assert "'orders'" in failure.reason
+    assert "give it another name" in failure.reason
 
 
 def test_a_child_does_not_belong_to_the_run_though_its_metadata_are_copied_from_the_message() -> None:
