@@ -485,3 +485,18 @@ def test_however_deliveries_repeat_each_takes_effect_once(order: Sequence[int]) 
         door.accept(door.hooks, webhook(id_=f"msg_{number}", body=b'{"id": %d}' % number))
     payloads = [message.payload for message in door.stored()]
     assert payloads == [{"id": number} for number in dict.fromkeys(order)]
+
+
+def test_each_request_of_a_sender_whose_bodies_repeat_is_a_message() -> None:
+    exchange = Exchange("shop", tenants=[A])
+    changed = exchange.http(
+        "changed",
+        "/changed/{tenant}",
+        TakeAnything,
+        tenant=TenantFromWebhook(PlainHmac("X-Sig", bodies_repeat=True), secrets="plain"),
+    )
+    container = in_memory_container(exchange)
+    container.webhook_secrets().set(A, "plain", f"plain of {A}")
+    accept: AcceptRequest = container.use_cases.accept()
+    answers = [accept.accept(changed, plain(b'{"stock": "changed"}')) for _ in range(2)]
+    assert len({answer.message_id for answer in answers if isinstance(answer, Accepted)}) == 2

@@ -59,7 +59,7 @@ def http_app(
             if isinstance(function.trigger, HttpTrigger)
         ),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         exception_handlers={
             RequestRefusedError: _refused,
@@ -68,6 +68,10 @@ def http_app(
             Exception: _failing(observer),
         },
     )
+    # A redirect to the path without its last slash: no sender follows one with what it has signed, and it would be
+    # the only answer that is no problem document, made of whatever host the request names.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _route(
