@@ -129,7 +129,8 @@ class ApiTokens:
         """Add what was counted since the last time to the store; how many uses that was."""
         with self._lock:
             uses, self._uses = self._uses, Counter()
-        self._store.count(uses)
+        if uses:
+            self._store.count(uses)
         return uses.total()
 
     def _usable(self, key: TokenKey) -> HeldToken | None:
