@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from typing_extensions import override
 
@@ -56,6 +57,10 @@ class Tally(WithoutTraces):
                 counts.order_versions[tenant] += summary.new_versions
             else:
                 counts.canonical_versions[tenant] += summary.new_versions
+
+    @override
+    def token_waited(self, tenant_id: str, *, api: str, waited: timedelta) -> None:
+        """The demo has no use for it."""
 
     @override
     def event(self, name: str, **facts: str | float | None) -> None:
