@@ -49,7 +49,9 @@ class Tally(WithoutTraces):
             counts = self.counts
             if summary.outcome is Outcome.COMPLETED:
                 counts.messages[tenant] += 1
-                counts.forwarded[tenant] += summary.outputs
+                if summary.function == "to-canonical":
+                    # Not what was sent: a page sends the message for the next one as well.
+                    counts.forwarded[tenant] += 1
             elif summary.problem is not None:
                 counts.problems[f"{summary.function}: {summary.problem.code}"] += 1
             if summary.function == "fetch-orders":

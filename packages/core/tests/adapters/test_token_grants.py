@@ -6,7 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
@@ -90,6 +90,20 @@ def client(endpoint: Endpoint, *, auth: ClientAuth = ClientAuth.BASIC) -> Client
         auth=auth,
         extra={"audience": "a"},
     )
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_machine_sees_the_secret_only_if_the_application_says_so(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, endpoint.url.removesuffix("/token"))
+    elsewhere = replace(client(endpoint), token_url="http://shop.invalid/token")
+    with pytest.raises(TokenRefusedError, match="cannot be reached"):
+        elsewhere.ask(None)
+    assert endpoint.forms == []
+    assert replace(elsewhere, trust_env=True).ask(None).token == Secret("tok-1")
 
 
 def test_client_credentials_go_into_the_header_encoded_as_the_rfc_says(endpoint: Endpoint) -> None:

@@ -36,11 +36,13 @@ class TokenEndpoint:
         url: of the endpoint; redirects are not followed, since the credentials would go along.
         timeout: for all of an exchange.
         unsaid: how long a token lives of which the vendor does not say it.
+        trust_env: as of `ApiClient`: a proxy of the machine is asked only if this says so, and never by default.
     """
 
     url: str
     timeout: timedelta
     unsaid: timedelta
+    trust_env: bool = False
 
     def exchange(self, form: Mapping[str, str], *, basic: tuple[str, str] | None) -> TokenAnswer:
         """Send *form* and read the token that is answered.
@@ -60,7 +62,9 @@ class TokenEndpoint:
         try:
             with (
                 limit,
-                httpx.Client(timeout=self.timeout.total_seconds(), follow_redirects=False) as client,
+                httpx.Client(
+                    timeout=self.timeout.total_seconds(), follow_redirects=False, trust_env=self.trust_env
+                ) as client,
                 client.stream(
                     "POST",
                     self.url,
