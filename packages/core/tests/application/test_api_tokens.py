@@ -830,8 +830,20 @@ def test_counts_that_are_lost_fail_no_call(deployment: Deployment, error: Exchan
             raise error
 
     deployment.store = Uncounted(deployment.clock)
-    assert deployment.token(deployment.instance()) == "token-0"
+    instance = deployment.instance()
+    assert deployment.token(instance) == "token-0"
+    deployment.clock.advance(2 * HOUR)
+    assert deployment.token(instance) == "token-1"
     assert "token.uses_lost" in [one.name for one in deployment.observer.events]
+
+
+def test_nothing_to_count_asks_the_store_for_nothing(deployment: Deployment) -> None:
+    class Unreachable(InMemoryTokenStore):
+        def count(self, uses: object) -> None:
+            raise TransientError("out of reach")
+
+    deployment.store = Unreachable(deployment.clock)
+    assert deployment.instance().flush_uses() == 0
 
 
 # In one process

@@ -133,7 +133,8 @@ class ApiTokens:
         """Add what was counted since the last time to the store; how many uses that was."""
         with self._lock:
             uses, self._uses = self._uses, Counter()
-        self._store.count(uses)
+        if uses:
+            self._store.count(uses)
         return uses.total()
 
     def _counted(self, key: TokenKey, held: HeldToken) -> HeldToken:

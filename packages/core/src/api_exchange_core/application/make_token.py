@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -156,18 +156,17 @@ class MakeToken:
     def _stored(
         self, lease: TokenLease, plan: TokenPlan, answer: TokenAnswer, asked_at: datetime
     ) -> HeldToken | None:
-        took = self.clock.now() - asked_at
-        left = answer.expires_in - max(took, NOTHING)  # at the vendor its life began after we asked
         refresh = answer.refresh_token
         token = NewToken(
             token_id=TokenId(self.randomness.new_id()),
             sealed=self._sealed(lease.key, answer.token, ACCESS),
             refresh=None if refresh is None else self._sealed(lease.key, refresh, REFRESH),
-            expires_in=left,
+            expires_in=answer.expires_in,
             lifetime=answer.expires_in,
             live_for=_live_for(answer, plan),  # and ends before an answer that took no time would
         )
-        if not self._persistently(lambda: self._store_once(lease, token)):
+        if not self._persistently(lambda: self._store_once(lease, token, asked_at)):
+            took = self.clock.now() - asked_at
             self._tell("token.late", lease.key, seconds=took.total_seconds())
             return None
         held = self._held(
@@ -192,8 +191,10 @@ class MakeToken:
                 self.sleeper.sleep(pause)
         return change()
 
-    def _store_once(self, lease: TokenLease, token: NewToken) -> bool:
-        if self.store.store(lease, token):
+    def _store_once(self, lease: TokenLease, token: NewToken, asked_at: datetime) -> bool:
+        # At the vendor its life began after we asked, and it goes on while keys and store take their time.
+        passed = max(self.clock.now() - asked_at, NOTHING)
+        if self.store.store(lease, replace(token, expires_in=token.expires_in - passed)):
             return True
         state = self.store.read(lease.key).get(lease.slot)  # a try whose answer was lost may have stored it
         return state is not None and state.token_id == token.token_id
