@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import override
 
 from api_exchange_core.application.api_tokens import ApiTokens
-from api_exchange_core.application.make_token import HeldToken
+from api_exchange_core.application.held_tokens import HeldToken
 from api_exchange_core.application.token_plan import TokenPlan
 from api_exchange_core.domain.api_token import TokenId, TokenKey
 from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
