@@ -245,6 +245,7 @@ def test_secrets_that_cannot_be_opened_are_a_trouble_of_ours_that_passes(
     container.use_cases.credential_reader()._known.clear()
     answer = http.post("/hooks/shop/customer-a", content=b"{}", headers=headers)
     assert (answer.status_code, "gone" in answer.text) == (503, False)
+    assert answer.headers["retry-after"] == "10"  # by then nobody else is taking it in any more
     observer = container.observer()
     assert isinstance(observer, RecordingObserver)
     assert observer.events[-1].name == "http.unavailable"
