@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from typing_extensions import override
 
+from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.observer import Handled, Outcome, WithoutTraces
 
 
@@ -68,3 +69,7 @@ class Tally(WithoutTraces):
     def event(self, name: str, **facts: str | float | None) -> None:
         with self._lock:
             self.counts.problems[name] += 1
+
+    @override
+    def token_waited(self, tenant_id: TenantId, *, api: str, waited: timedelta) -> None:
+        """Not counted: each tenant's first token is waited for."""
