@@ -151,6 +151,7 @@ class LocalContainer(LocalStore):
         UseCases,
         exchange=exchange,
         clock=LocalStore.clock,
+        sleeper=LocalStore.sleeper,
         randomness=LocalStore.randomness,
         observer=LocalStore.observer,
         units=LocalStore.units,
