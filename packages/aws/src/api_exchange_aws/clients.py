@@ -1,4 +1,7 @@
-"""Clients of AWS: timeouts, retries, and where they call."""
+"""Clients of AWS: timeouts and retries.
+
+Region, credentials and endpoints (``AWS_ENDPOINT_URL``) are boto3's own to find.
+"""
 
 from __future__ import annotations
 
@@ -27,33 +30,30 @@ _CONFIG: Final = Config(
 )
 
 
-def sqs_client(endpoint_url: str | None = None) -> SQSClient:
+def sqs_client() -> SQSClient:
     """A client of SQS.
-
-    Args:
-        endpoint_url: another place than AWS's own, such as a VPC endpoint.
 
     Raises:
         DeclarationError: no region is configured, or the configuration cannot be read.
     """
     try:
-        return boto3.client("sqs", config=_CONFIG, endpoint_url=endpoint_url)
+        return boto3.client("sqs", config=_CONFIG)
     except (BotoCoreError, ValueError) as error:
         raise _unmade("SQS", error) from error
 
 
-def secrets_manager_client(endpoint_url: str | None = None) -> SecretsManagerClient:
-    """A client of Secrets Manager; arguments and errors as of `sqs_client`."""
+def secrets_manager_client() -> SecretsManagerClient:
+    """A client of Secrets Manager; errors as of `sqs_client`."""
     try:
-        return boto3.client("secretsmanager", config=_CONFIG, endpoint_url=endpoint_url)
+        return boto3.client("secretsmanager", config=_CONFIG)
     except (BotoCoreError, ValueError) as error:
         raise _unmade("Secrets Manager", error) from error
 
 
-def ssm_client(endpoint_url: str | None = None) -> SSMClient:
-    """A client of the Parameter Store; arguments and errors as of `sqs_client`."""
+def ssm_client() -> SSMClient:
+    """A client of the Parameter Store; errors as of `sqs_client`."""
     try:
-        return boto3.client("ssm", config=_CONFIG, endpoint_url=endpoint_url)
+        return boto3.client("ssm", config=_CONFIG)
     except (BotoCoreError, ValueError) as error:
         raise _unmade("the Parameter Store", error) from error
 
