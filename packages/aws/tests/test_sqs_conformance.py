@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from typing_extensions import override
 
 from api_exchange_aws.sqs.consumer import SqsMessageConsumer
 from api_exchange_aws.sqs.inspector import SqsQueueInspector
@@ -25,27 +23,11 @@ from api_exchange_testing.conformance import (
     QueueTraits,
     Transport,
 )
+from packages.aws.tests.deployment import PREFIX, ServiceClock
 from packages.aws.tests.ministack.server import Ministack
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-PREFIX = "shop-"
-
-
-@dataclass(slots=True)
-class ServiceClock(PassingTime):
-    """The stand-in's clock."""
-
-    server: Ministack
-
-    @override
-    def now(self) -> datetime:
-        return self.server.now()
-
-    @override
-    def advance(self, by: timedelta) -> None:
-        self.server.advance(by)
 
 
 def transport_of(client: SQSClient, clock: Clock, traits: QueueTraits) -> Transport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,11 +40,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-def _engine(settings: AwsSettings, secrets: SecretSource) -> Engine:
-    """Connections are used as a pooler in between likes it: RDS Proxy pins none of them."""
+def _engine(settings: AwsSettings, secrets: Callable[[], SecretSource]) -> Engine:
+    """Connections are used as a pooler in between likes it: RDS Proxy pins none of them.
+
+    Args:
+        settings: say where the database is.
+        secrets: makes their source, which is needed only if the URL is one.
+    """
     if settings.database_url is not None:
         return create_engine_for(settings.database_url.get_secret_value())
-    return create_engine_for(secrets.secret(settings.database_url_secret or "").decode().strip())
+    return create_engine_for(secrets().secret(settings.database_url_secret or "").decode().strip())
 
 
 def _files(folder: Path | None) -> FileSink:
@@ -65,7 +71,7 @@ class AwsContainer(containers.DeclarativeContainer):
     observer: providers.Singleton[Observer] = providers.Singleton(TelemetryObserver)
 
     secrets = providers.Singleton(SecretsManagerSecrets, providers.Singleton(secrets_manager_client))
-    engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets)
+    engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets.provider)
     outbox = providers.Singleton(SqlOutboxRelaySource, engine)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)

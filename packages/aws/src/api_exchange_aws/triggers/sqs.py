@@ -94,18 +94,23 @@ class SqsTrigger:
         """The ids, as SQS has them, of what is done."""
         now = self.clock.now()
         received = [Received.from_event(function.input_queue, record, now=now) for record in records]
-        self._postpone(function, [(one.delivery, one.wait) for one in received if one.wait])
-        lanes = _lanes([one.delivery for one in received if not one.wait])
+        waits = {one.delivery.receipt: one.wait for one in received if one.wait}
+        lanes = _lanes([one.delivery for one in received])
         done: set[str] = set()
-        back: list[Delivery] = []
+        back: list[tuple[Delivery, timedelta]] = []
         while lanes:
             first = [lane.popleft() for lane in lanes]
-            for batch in _batches(function, first):
+            for batch in _batches(function, [one for one in first if one.receipt not in waits]):
                 done |= self._work(function, batch, time_left)
-            stopped = [lane for one, lane in zip(first, lanes, strict=True) if _id(one) not in done]
-            back += [delivery for lane in stopped for delivery in lane]
-            lanes = [lane for lane in lanes if lane and lane not in stopped]
-        self._postpone(function, [(delivery, _NO_TIME) for delivery in back])
+            back += [(one, waits[one.receipt]) for one in first if one.receipt in waits]
+            going_on = []
+            for one, lane in zip(first, lanes, strict=True):
+                if _id(one) in done:
+                    going_on.append(lane)
+                else:
+                    back += [(behind, waits.get(behind.receipt, _NO_TIME)) for behind in lane]
+            lanes = [lane for lane in going_on if lane]
+        self._postpone(function, back)
         return done
 
     def _work(self, function: Function, batch: Sequence[Delivery], time_left: TimeLeft) -> set[str]:
@@ -122,6 +127,7 @@ class SqsTrigger:
         return {_id(delivery) for delivery in carried.to_remove}
 
     def _postpone(self, function: Function, deliveries: Sequence[tuple[Delivery, timedelta]]) -> None:
+        """Hide what is not due yet, and what is behind something that comes back."""
         try:
             self.settling.postpone(deliveries)
         except ExchangeError as error:
