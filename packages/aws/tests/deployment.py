@@ -18,6 +18,7 @@ from api_exchange_aws.lambda_handler import LambdaHandler
 from api_exchange_aws.settings import AwsSettings
 from api_exchange_core import Exchange
 from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.message import Message
@@ -70,14 +71,25 @@ class Deployment:
     client: SQSClient
 
     @classmethod
-    def of(cls, exchange: Exchange, server: Ministack, database_url: str) -> Deployment:
-        """Deploy *exchange* over an empty database; its queues are still to be made."""
+    def of(
+        cls, exchange: Exchange, server: Ministack, database_url: str, *, owner_url: str | None = None
+    ) -> Deployment:
+        """Deploy *exchange* over an empty database; its queues are still to be made.
+
+        Args:
+            exchange: the application.
+            server: has the queues.
+            database_url: what the functions connect to.
+            owner_url: what the tables are made through, if it is another login.
+        """
         settings = AwsSettings(database_url=SecretStr(database_url), queue_prefix=PREFIX)
         observer, clock, client = RecordingObserver(), ServiceClock(server), server.client("sqs")
         container = aws_container(exchange, settings, observer=observer)
         container.sqs.override(providers.Object(client))
         container.clock.override(providers.Object(clock))
-        migrate.upgrade(container.engine())
+        owner = create_engine_for(database_url if owner_url is None else owner_url)
+        migrate.upgrade(owner)
+        owner.dispose()
         handler = create_lambda_handler(exchange, container=container)
         return cls(exchange, container, handler, observer, clock, client)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dependency_injector import containers, providers
 
 from api_exchange_aws.clients import secrets_manager_client, sqs_client
+from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.no_files import NoFiles
 from api_exchange_aws.secrets import SecretsManagerSecrets
 from api_exchange_aws.settings import AwsSettings, settings_from_environment
@@ -32,6 +33,7 @@ from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.secret_source import SecretSource
@@ -56,6 +58,15 @@ def _files(folder: Path | None) -> FileSink:
     return NoFiles() if folder is None else LocalFileSink(folder)
 
 
+def _observer(settings: AwsSettings, exchange: Exchange, clock: Clock) -> Observer:
+    observer = TelemetryObserver()
+    if not settings.metrics_namespace:
+        return observer
+    return EmfObserver(
+        others=observer, namespace=settings.metrics_namespace, exchange=exchange.name, clock=clock
+    )
+
+
 class AwsContainer(containers.DeclarativeContainer):
     """An exchange on AWS: messages in SQS, everything else in PostgreSQL.
 
@@ -68,7 +79,7 @@ class AwsContainer(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     randomness = providers.Singleton(SystemRandomness)
     sleeper = providers.Singleton(SystemSleeper)
-    observer: providers.Singleton[Observer] = providers.Singleton(TelemetryObserver)
+    observer: providers.Singleton[Observer] = providers.Singleton(_observer, settings, exchange, clock)
 
     secrets = providers.Singleton(SecretsManagerSecrets, providers.Singleton(secrets_manager_client))
     engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets.provider)

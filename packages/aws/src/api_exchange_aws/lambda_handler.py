@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ class LambdaHandler:
     Args:
         container: of the exchange.
         reserve: time at the end of each invocation in which nothing is begun.
+        at_end: called at the end of each invocation, before the process may be frozen.
     """
 
     sqs: SqsTrigger
@@ -36,6 +37,7 @@ class LambdaHandler:
     orders: Orders
     container: AwsContainer
     reserve: timedelta
+    at_end: Callable[[], None]
     _knows_tenants: bool = False
 
     def __call__(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, object]:
@@ -45,6 +47,12 @@ class LambdaHandler:
             DeclarationError: it is no event that anything here takes, or belongs to no function of the exchange.
             TransientError: a tick was not sent to all; whoever sent the event tries again.
         """
+        try:
+            return self._handle(event, context)
+        finally:
+            self.at_end()
+
+    def _handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, object]:
         if (request := http_event(event)) is not None:
             return self.http.answer(request)
         time_left = TimeLeft.of(context, self.reserve)
@@ -81,6 +89,7 @@ def create_lambda_handler(exchange: Exchange, *, container: AwsContainer | None 
     """
     # Whoever imports the package for its names alone does not pay for SQLAlchemy and boto3.
     from api_exchange_aws.containers import aws_container
+    from api_exchange_aws.emf import EmfObserver
     from api_exchange_aws.logs import configure_logs
     from api_exchange_aws.triggers.http import HttpTriggers
     from api_exchange_aws.triggers.sqs import SqsTrigger
@@ -94,6 +103,7 @@ def create_lambda_handler(exchange: Exchange, *, container: AwsContainer | None 
     return LambdaHandler(
         container=container,
         reserve=settings.reserved,
+        at_end=observer.flush if isinstance(observer, EmfObserver) else _nothing,
         sqs=SqsTrigger(
             exchange=exchange,
             queues=container.queues(),
@@ -114,6 +124,10 @@ def create_lambda_handler(exchange: Exchange, *, container: AwsContainer | None 
             prefix=settings.queue_prefix,
         ),
     )
+
+
+def _nothing() -> None:
+    """There is nothing to do at the end of an invocation."""
 
 
 def _is_of_sqs(record: object) -> bool:

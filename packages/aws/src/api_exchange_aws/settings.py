@@ -38,6 +38,11 @@ class AwsSettings(BaseSettings):
         le=300,
         description="Seconds before its timeout from which a function begins nothing more; a fifth of it at most",
     )
+    metrics_namespace: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._#:/-]{0,255}$",
+        description="Namespace in CloudWatch of metrics that are written into the logs; none are if it is empty",
+    )
     poll_wait: float = Field(
         default=10.0, ge=0, le=20, description="Seconds that a receive may wait for messages, in a container"
     )
