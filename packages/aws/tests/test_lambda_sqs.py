@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,9 @@ from api_exchange_core import (
     RetryableError,
     RetryPolicy,
 )
-from api_exchange_core.domain.envelope import decode_failure
-from api_exchange_core.domain.names import QueueName
+from api_exchange_core.domain.envelope import decode_failure, encode
+from api_exchange_core.domain.names import MessageId, QueueName, TenantId
+from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_core.ports.observer import Outcome
 from api_exchange_testing.events import event
 from packages.aws.tests.deployment import Context, Deployment, sqlite
@@ -54,6 +55,18 @@ def failing(error: Exception) -> Callable[[ProcessorContext], None]:
         raise error
 
     return fail
+
+
+def message_of(name: str) -> Message:
+    return Message(
+        id=MessageId(name),
+        tenant_id=TenantId(TENANTS[0]),
+        source="/test",
+        type="order",
+        payload=name,
+        time=datetime(2026, 1, 1, tzinfo=UTC),
+        correlation_id=name,
+    )
 
 
 @pytest.fixture
@@ -167,8 +180,7 @@ def test_what_has_not_begun_when_time_is_short_is_given_back_untouched(
 ) -> None:
     for name in ("a", "b", "c"):
         deployed.send("orders-in", name)
-    # The reserve of 10 s is told at the first look, the deadline at the second; the first call still begins.
-    deployed.poll("orders-in", context=Context([60_000, 60_000, 60_000, 60_000, 9_000]))
+    deployed.poll("orders-in", context=Context(lambda: 9_000 if step.seen else 60_000))
     assert len(step.seen) == 1
     outcomes = [summary.outcome for summary in deployed.observer.summaries]
     assert sorted(outcomes) == [Outcome.COMPLETED, Outcome.GIVEN_BACK, Outcome.GIVEN_BACK]
@@ -176,12 +188,47 @@ def test_what_has_not_begun_when_time_is_short_is_given_back_untouched(
     assert sorted(step.seen) == [("customer-a", name, 1) for name in ("a", "b", "c")]
 
 
+def test_of_many_messages_those_that_are_not_reached_go_back_the_first_of_them_untouched(
+    deployed: Deployment, step: Step
+) -> None:
+    sender = deployed.container.publisher()
+    bodies = [encode(message_of(f"m-{number}")) for number in range(320)]
+    tenant = TenantId(TENANTS[0])
+    sender.publish(
+        [
+            Outgoing(
+                queue=QueueName("orders-in"), tenant_id=tenant, message_id=MessageId(f"m-{n}"), body=body
+            )
+            for n, body in enumerate(bodies)
+        ]
+    )
+
+    def left() -> int:
+        """Time is short after the first hundred, and over after the second."""
+        if len(step.seen) < 100:
+            return 60_000
+        return 4_000 if any(one.name == "batch.given_back" for one in deployed.observer.events) else 9_000
+
+    deployed.poll("orders-in", most=320, context=Context(left))
+    assert len(step.seen) == 100
+    assert deployed.depths() == {"orders-in": 220, "orders-out": 100}
+    visible = deployed.container.consumer().receive(
+        QueueName("orders-in"), max_messages=320, visibility=timedelta(minutes=30)
+    )
+    assert [delivery.receive_count for delivery in visible] == [1] * 100, "these were given back untouched"
+    deployed.clock.advance(timedelta(minutes=15))
+    others = deployed.container.consumer().receive(
+        QueueName("orders-in"), max_messages=320, visibility=timedelta(minutes=30)
+    )
+    assert [delivery.receive_count for delivery in others] == [2] * 120, "for these there was no time"
+
+
 def test_a_call_knows_when_it_must_be_done(deployed: Deployment, step: Step) -> None:
     deadlines = []
     step.does["a"] = lambda context: deadlines.append(context.deadline.at)
     deployed.send("orders-in", "a")
     before = deployed.clock.now()
-    deployed.poll("orders-in", context=Context([60_000]))
+    deployed.poll("orders-in", context=Context(lambda: 60_000))
     [deadline] = deadlines
     assert deadline is not None
     assert timedelta(seconds=50) <= deadline - before <= timedelta(seconds=55)

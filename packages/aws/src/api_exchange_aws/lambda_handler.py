@@ -96,8 +96,8 @@ def create_lambda_handler(exchange: Exchange, *, container: AwsContainer | None 
     from api_exchange_core.local.heartbeat import Heartbeat
 
     if container is None:
-        configure_logs()
         container = aws_container(exchange)
+        configure_logs(container.settings().log_level)
     uses, clock, observer = container.use_cases, container.clock(), container.observer()
     settings = container.settings()
     return LambdaHandler(

@@ -7,7 +7,7 @@ import logging
 from api_exchange_core.adapters.telemetry.logging import configure_logging
 
 
-def configure_logs(level: str = "INFO") -> None:
+def configure_logs(level: str) -> None:
     """Write JSON lines to standard error, which Lambda keeps in CloudWatch Logs.
 
     The handler that the runtime client has put on the root logger goes: it would write each line of the standard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,6 +42,9 @@ class AwsSettings(BaseSettings):
         default="",
         pattern=r"^[A-Za-z0-9._#:/-]{0,255}$",
         description="Namespace in CloudWatch of metrics that are written into the logs; none are if it is empty",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least level of what is logged"
     )
     poll_wait: float = Field(
         default=10.0, ge=0, le=20, description="Seconds that a receive may wait for messages, in a container"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from api_exchange_aws.errors import DENIED, THROTTLED, translated
@@ -49,22 +49,37 @@ class Refused:
         return PermanentError(f"{how} {what}: {self.code}")
 
 
-def send(client: SQSClient, queue: Queue, parcels: Sequence[Parcel]) -> list[Refused]:
-    """Send *parcels* in their order; those that were refused.
+@dataclass(slots=True)
+class Sent:
+    """What came of sending several messages.
 
-    Nothing is sent any more after a request of which something was refused.
-
-    Raises:
-        PermanentError, TransientError: a request failed as a whole.
+    Args:
+        stored: the places of those that SQS has stored.
+        refused: those that it refused, each by itself.
+        error: why a request failed as a whole.
     """
+
+    stored: list[int] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    error: ExchangeError | None = None
+
+
+def send(client: SQSClient, queue: Queue, parcels: Sequence[Parcel]) -> Sent:
+    """Send *parcels* in their order. Nothing is sent any more once anything went wrong."""
+    sent = Sent()
     for start, some in _requests(parcels):
-        with translated("sqs:SendMessage", str(queue)):
-            answer = client.send_message_batch(
-                QueueUrl=queue.url, Entries=[one.entry(str(start + n)) for n, one in enumerate(some)]
-            )
-        if refused := _refused(answer.get("Failed", [])):
-            return refused
-    return []
+        entries = [one.entry(str(start + n)) for n, one in enumerate(some)]
+        try:
+            with translated("sqs:SendMessage", str(queue)):
+                answer = client.send_message_batch(QueueUrl=queue.url, Entries=entries)
+        except ExchangeError as error:
+            sent.error = error
+            return sent
+        sent.stored += [int(one["Id"]) for one in answer.get("Successful", [])]
+        sent.refused = _refused(answer.get("Failed", []))
+        if sent.refused:
+            return sent
+    return sent
 
 
 def hide(client: SQSClient, queue: Queue, deliveries: Sequence[tuple[Delivery, timedelta]]) -> list[Delivery]:

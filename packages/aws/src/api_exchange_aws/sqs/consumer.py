@@ -68,7 +68,7 @@ class SqsMessageConsumer(MessageConsumer):
     @override
     def settle(self, settlements: Sequence[Settlement]) -> None:
         carried = self.settling.carry_out(settlements)
-        for queue, some in _by_queue(carried.to_remove).items():
+        for queue, some in _by_queue(carried.completed).items():
             batches.delete(self.client, self.queues[queue], some)
         if carried.errors:
             raise carried.errors[0]

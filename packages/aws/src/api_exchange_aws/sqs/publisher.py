@@ -62,7 +62,10 @@ class SqsMessagePublisher(MessagePublisher):
             for queue, of_queue in ((self.queues[name], some) for name, some in by_queue.items())
         }
         for queue, of_queue in parcels.items():
-            for refused in batches.send(self.client, queue, of_queue):
+            sent = batches.send(self.client, queue, of_queue)
+            if sent.error is not None:
+                raise sent.error
+            for refused in sent.refused:
                 message_id = by_queue[queue.name][refused.place].message_id
                 raise refused.error(f"sqs:SendMessage of message {message_id!r} to {queue}")
 

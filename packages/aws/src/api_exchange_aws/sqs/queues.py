@@ -74,10 +74,17 @@ class Queues:
         return QueueName(name.removeprefix(self.prefix).removesuffix(FIFO_SUFFIX))
 
     def _look_up(self, name: QueueName) -> Queue:
+        denied: PermanentError | None = None
         for suffix in ("", FIFO_SUFFIX):
-            url = self._url(name, f"{self.prefix}{name}{suffix}")
-            if url is not None:
-                return Queue(name, url, keeps_order=bool(suffix))
+            try:
+                url = self._url(name, f"{self.prefix}{name}{suffix}")
+            except PermanentError as error:  # the role may know the queue by its other name
+                denied = error
+            else:
+                if url is not None:
+                    return Queue(name, url, keeps_order=bool(suffix))
+        if denied is not None:
+            raise denied
         real = f"{self.prefix}{name}"
         raise PermanentError(
             f"there is no queue {real!r} in SQS, in this account and region: create it with "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -28,12 +29,27 @@ class Carried:
     """What came of settling.
 
     Args:
-        to_remove: deliveries whose messages are to be removed from their queues: completed, or sent elsewhere.
+        completed: deliveries whose messages are still to be removed.
+        moved: those whose messages were sent elsewhere, and removed.
         errors: what went wrong; the messages that it concerns stay, and come back after their timeout.
     """
 
-    to_remove: list[Delivery] = field(default_factory=list)
+    completed: list[Delivery] = field(default_factory=list)
+    moved: list[Delivery] = field(default_factory=list)
     errors: list[ExchangeError] = field(default_factory=list)
+
+    @property
+    def done(self) -> list[Delivery]:
+        """Those of which nothing is to come back."""
+        return [*self.completed, *self.moved]
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Within the block, an error ends the block and is noted."""
+        try:
+            yield
+        except ExchangeError as error:
+            self.errors.append(error)
 
 
 @dataclass(slots=True)
@@ -60,21 +76,20 @@ class Settling:
     clock: Clock
 
     def carry_out(self, settlements: Sequence[Settlement]) -> Carried:
-        """Do all that *settlements* ask for, but for removing what is done; errors are told and not raised."""
+        """Do all that *settlements* ask for, but for removing what is completed; errors are told and not raised."""
         carried = Carried()
         plans: dict[QueueName, _Plan] = {}
         now = self.clock.now()
         for settlement in settlements:
             if isinstance(settlement.disposition, Complete):
-                carried.to_remove.append(settlement.delivery)
+                carried.completed.append(settlement.delivery)
             else:
                 _add(plans.setdefault(settlement.delivery.queue, _Plan()), settlement, now)
         for name, plan in plans.items():
-            try:
+            with carried.noting():
                 self._hide(name, plan)
+            with carried.noting():
                 self._move(name, plan, carried)
-            except ExchangeError as error:
-                carried.errors.append(error)
         return carried
 
     def postpone(self, deliveries: Sequence[tuple[Delivery, timedelta]]) -> None:
@@ -97,25 +112,31 @@ class Settling:
     def _move(self, name: QueueName, plan: _Plan, carried: Carried) -> None:
         if not plan.move:
             return
+        source = self.queues[name]
         held = [(delivery, _TIME_TO_MOVE) for delivery, _, _ in plan.move]
-        lost = {one.receipt for one in batches.hide(self.client, self.queues[name], held)}
+        lost = {one.receipt for one in batches.hide(self.client, source, held)}
         ours = [one for one in plan.move if one[0].receipt not in lost]
         for target in {target: None for _, target, _ in ours}:
-            some = [(delivery, make) for delivery, to, make in ours if to == target]
-            try:
-                carried.to_remove += self._send(target, some)
-            except ExchangeError as error:
-                carried.errors.append(error)
+            with carried.noting():
+                self._send(source, target, [(one, make) for one, to, make in ours if to == target], carried)
 
     def _send(
-        self, target: QueueName, moved: Sequence[tuple[Delivery, Callable[[Queue], Parcel]]]
-    ) -> list[Delivery]:
-        """Send copies one request after the other; the deliveries whose copy is stored, if all are."""
+        self,
+        source: Queue,
+        target: QueueName,
+        moving: Sequence[tuple[Delivery, Callable[[Queue], Parcel]]],
+        carried: Carried,
+    ) -> None:
+        """Send copies, and remove the messages of those that SQS has stored."""
         queue = self.queues[target]
-        for refused in batches.send(self.client, queue, [make(queue) for _, make in moved]):
-            source = moved[refused.place][0].queue
-            raise refused.error(f"sqs:SendMessage to {queue} of a message from queue {source!r}")
-        return [delivery for delivery, _ in moved]
+        sent = batches.send(self.client, queue, [make(queue) for _, make in moving])
+        stored = [moving[place][0] for place in sent.stored]
+        carried.moved += stored
+        for refused in sent.refused:
+            carried.errors.append(refused.error(f"sqs:SendMessage to {queue} of a message from {source}"))
+        if sent.error is not None:
+            carried.errors.append(sent.error)
+        batches.delete(self.client, source, stored)
 
 
 def _add(plan: _Plan, settlement: Settlement, now: datetime) -> None:

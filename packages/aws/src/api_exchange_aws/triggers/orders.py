@@ -67,7 +67,7 @@ class Orders:
 
     def fire(self, event: Mapping[str, Any], time_left: TimeLeft) -> dict[str, object]:
         """Do what a rule or schedule is named for. Arguments and errors as of `carry_out`."""
-        arn = event["resources"][0]
+        arn = next(iter(event.get("resources", ())), "")
         name = arn.rpartition("/")[2].removeprefix(self.prefix)
         if any(chore.name == name for chore in self.chores):
             return self._chore(name, time_left)

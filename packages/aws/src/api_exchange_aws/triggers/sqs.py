@@ -17,8 +17,8 @@ from api_exchange_aws.sqs.settling import Settling
 from api_exchange_aws.triggers.time_left import TimeLeft
 from api_exchange_core.application.call import loggable
 from api_exchange_core.application.claims import Keeper
-from api_exchange_core.application.processor_handler import ProcessorHandler
-from api_exchange_core.domain.delivery import Delivery
+from api_exchange_core.application.processor_handler import GIVEN_BACK, ProcessorHandler
+from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.errors import DeclarationError, ExchangeError
 from api_exchange_core.domain.exchange import Exchange, Function
 from api_exchange_core.domain.names import QueueName
@@ -114,17 +114,26 @@ class SqsTrigger:
         return done
 
     def _work(self, function: Function, batch: Sequence[Delivery], time_left: TimeLeft) -> set[str]:
-        settlements = self.handler.handle(
+        if time_left.is_over():
+            return set()  # Lambda gives them back, and SQS counts them
+        carried = self.settling.carry_out(self._settlements(function, batch, time_left))
+        for error in carried.errors:
+            self._tell(function, error)
+        return {_id(delivery) for delivery in carried.done}
+
+    def _settlements(
+        self, function: Function, batch: Sequence[Delivery], time_left: TimeLeft
+    ) -> list[Settlement]:
+        if time_left.is_short():
+            self.observer.event("batch.given_back", function=function.name, count=len(batch))
+            return [Settlement(delivery, GIVEN_BACK) for delivery in batch]
+        return self.handler.handle(
             function,
             batch,
             stop=time_left.is_short,
             keeper=_LeaseKeeper(self.heartbeat, time_left),
             deadline=time_left.deadline(self.clock.now()),
         )
-        carried = self.settling.carry_out(settlements)
-        for error in carried.errors:
-            self._tell(function, error)
-        return {_id(delivery) for delivery in carried.to_remove}
 
     def _postpone(self, function: Function, deliveries: Sequence[tuple[Delivery, timedelta]]) -> None:
         """Hide what is not due yet, and what is behind something that comes back."""

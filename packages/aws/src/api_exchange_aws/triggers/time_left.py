@@ -42,6 +42,10 @@ class TimeLeft:
         """Whether nothing new is to be begun."""
         return _left(self.context) < self.reserve
 
+    def is_over(self) -> bool:
+        """Whether it is too late even to give back what was not begun."""
+        return _left(self.context) < self.reserve / 2
+
     def deadline(self, now: datetime) -> Deadline:
         """When calls that are begun must have come to their end."""
         return Deadline(now + self.until_reserve)
