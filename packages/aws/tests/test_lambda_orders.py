@@ -156,13 +156,15 @@ def test_a_time_that_is_none_is_told(deployed: Deployment) -> None:
     "document",
     [
         {},
+        None,
+        ["secret"],
         {"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "secret"}}}]},
         {"api-exchange": {"chore": "relay-outbox"}, "other": 1},
         {"detail-type": "Order Placed", "detail": {}},
     ],
 )
 def test_an_event_that_nothing_takes_is_an_error_that_shows_no_content(
-    deployed: Deployment, document: dict[str, Any]
+    deployed: Deployment, document: Any
 ) -> None:
     with pytest.raises(DeclarationError, match="nothing here takes an event like this") as raised:
         deployed.invoke(document)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -284,6 +285,23 @@ def test_what_is_no_message_is_dead_lettered_with_its_bytes(deployed: Deployment
     deployed.client.send_message(QueueUrl=url, MessageBody=records[1]["body"])
     deployed.poll("orders-in")
     assert deployed.depths() == {"orders-in-dlq": 1}
+
+
+@pytest.mark.parametrize(
+    ("document", "left"),
+    [("aws/sqs", ["2e1424d4-f796-459a-8184-9c92662be6da"]), ("aws/sqs_fifo", [])],
+)
+def test_of_a_documented_event_what_succeeds_is_done_and_what_is_somebody_elses_by_now_is_left_to_them(
+    deployed: Deployment, step: Step, document: str, left: list[str]
+) -> None:
+    """The receipts of a document are worthless, so that no dead letter may be sent for what is no message."""
+    records: Any = event(document)["Records"]
+    for record in records:
+        record["eventSourceARN"] = record["eventSourceARN"].replace("orders-fetched", "shop-orders-in")
+    answer = deployed.invoke({"Records": records})
+    assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == left
+    assert step.seen == [("customer-a", {"id": "o-1"}, 1)]
+    assert deployed.depths() == {"orders-out": 1}
 
 
 def test_a_queue_of_no_function_is_an_error_that_names_it(deployed: Deployment) -> None:

@@ -40,13 +40,15 @@ class LambdaHandler:
     at_end: Callable[[], None]
     _knows_tenants: bool = False
 
-    def __call__(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, object]:
+    def __call__(self, event: object, context: LambdaContext) -> dict[str, object]:
         """Handle one event; what is returned is for the service that sent it.
 
         Raises:
             DeclarationError: it is no event that anything here takes, or belongs to no function of the exchange.
             TransientError: a tick was not sent to all; whoever sent the event tries again.
         """
+        if not isinstance(event, dict):
+            raise _unknown(event)
         try:
             return self._handle(event, context)
         finally:
