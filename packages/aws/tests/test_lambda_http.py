@@ -1,0 +1,196 @@
+"""Requests from API Gateway, function URLs and load balancers."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_exchange_core import (
+    Exchange,
+    Message,
+    ProcessingResult,
+    ProcessorContext,
+    ProcessorInterface,
+    TenantFromApiKey,
+)
+from api_exchange_core.application.accept_request import api_key_hash
+from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
+from api_exchange_core.domain.names import TenantId
+from api_exchange_testing.events import event
+from packages.aws.tests.deployment import Deployment, sqlite
+from packages.aws.tests.ministack.server import Ministack
+
+DOCUMENTS = ["aws/http_api", "aws/function_url", "aws/rest_api", "aws/load_balancer"]
+
+
+class Take(ProcessorInterface):
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+        return ProcessingResult.create_success()
+
+
+@pytest.fixture
+def deployed(ministack: Ministack, tmp_path: Path) -> Iterator[Deployment]:
+    exchange = Exchange("shop", tenants=["customer-a"])
+    exchange.http("intake", "/orders", Take, tenant=TenantFromApiKey(), methods=["POST", "PUT"])
+    exchange.http("look", "/orders", Take, tenant=TenantFromApiKey(), methods=["GET"])
+    deployment = Deployment.of(exchange, ministack, sqlite(tmp_path))
+    deployment.create_queues("intake", "look")
+    tenants = deployment.container.tenants()
+    now = deployment.clock.now()
+    tenants.add(exchange.tenants, now=now)
+    tenants.add_api_key(TenantId("customer-a"), key_hash=api_key_hash("axk_example"), now=now)
+    yield deployment
+    deployment.container.engine().dispose()
+
+
+def document_of(name: str) -> dict[str, Any]:
+    """The event called *name*; JSON of any form."""
+    return event(name)
+
+
+def headers_of(answer: dict[str, Any]) -> dict[str, str]:
+    if "multiValueHeaders" in answer:
+        return {name: ", ".join(values) for name, values in answer["multiValueHeaders"].items()}
+    headers: dict[str, str] = answer["headers"]
+    return headers
+
+
+def without_key(document: dict[str, Any]) -> dict[str, Any]:
+    for kind in ("headers", "multiValueHeaders"):
+        for name in [name for name in document.get(kind, {}) if name.lower() == "x-api-key"]:
+            del document[kind][name]
+    return document
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_request_becomes_a_message_of_the_tenant_that_it_proves(
+    deployed: Deployment, document: str
+) -> None:
+    answer = deployed.invoke(document_of(document))
+    assert (answer["statusCode"], headers_of(answer)["Content-Type"]) == (202, "application/json")
+    [message] = deployed.messages("intake")
+    assert json.loads(answer["body"]) == {
+        "message_id": message.id,
+        "correlation_id": message.correlation_id,
+    }
+    assert (message.tenant_id, message.payload) == ("customer-a", {"id": "o-1"})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_request_without_a_key_is_refused_with_a_problem_document(
+    deployed: Deployment, document: str
+) -> None:
+    answer = deployed.invoke(without_key(document_of(document)))
+    assert answer["statusCode"] == 401
+    assert headers_of(answer)["Content-Type"] == "application/problem+json"
+    assert headers_of(answer)["WWW-Authenticate"] == "ApiKey"
+    problem = json.loads(answer["body"])
+    assert (problem["title"], problem["status"]) == ("Unauthorized", 401)
+    assert deployed.depths() == {}
+
+
+@pytest.mark.parametrize(
+    ("document", "lot"),
+    [
+        ("aws/http_api", "7"),
+        ("aws/function_url", "7"),
+        ("aws/rest_api", "7"),
+        ("aws/load_balancer", "7,8"),
+    ],
+)
+def test_a_request_without_body_hands_over_its_query_the_last_of_each_decoded_once(
+    deployed: Deployment, document: str, lot: str
+) -> None:
+    request = document_of(document) | {"body": None, "isBase64Encoded": False, "httpMethod": "GET"}
+    if "http" in (context := request["requestContext"]):
+        context["http"]["method"] = "GET"
+    assert deployed.invoke(request)["statusCode"] == 202
+    [message] = deployed.messages("look")
+    assert message.payload == {"dry": "1", "lot": lot}
+
+
+def test_a_load_balancer_is_answered_in_its_own_form(deployed: Deployment) -> None:
+    document = document_of("aws/load_balancer")
+    answer = deployed.invoke(document)
+    assert (answer["statusDescription"], answer["isBase64Encoded"]) == ("202 Accepted", False)
+    assert "headers" not in answer
+    single = {name: values[-1] for name, values in document.pop("multiValueHeaders").items()}
+    answer = deployed.invoke(document | {"headers": single})
+    assert answer["statusCode"] == 202
+    assert "multiValueHeaders" not in answer
+
+
+def test_the_stage_is_no_part_of_the_path(deployed: Deployment) -> None:
+    document = document_of("aws/http_api") | {"rawPath": "/prod/orders"}
+    document["requestContext"]["stage"] = "prod"
+    assert deployed.invoke(document)["statusCode"] == 202
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_is_not_served_is_not_found_and_other_methods_are_told_which_are_allowed(
+    deployed: Deployment, document: str
+) -> None:
+    request = document_of(document)
+    elsewhere = deployed.invoke(request | {"rawPath": "/other", "path": "/other"})
+    assert (elsewhere["statusCode"], json.loads(elsewhere["body"])["title"]) == (404, "Not Found")
+    if "http" in request["requestContext"]:
+        request["requestContext"]["http"]["method"] = "DELETE"
+    answer = deployed.invoke(request | {"httpMethod": "DELETE"})
+    assert (answer["statusCode"], headers_of(answer)["Allow"]) == (405, "GET, POST, PUT")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b64encode(b"{not json").decode(), 400),
+        ("%%%", 400),
+        (b64encode(b'"%b"' % (b"x" * MAX_MESSAGE_BYTES)).decode(), 413),
+    ],
+    ids=["no JSON", "no Base64", "too large"],
+)
+def test_a_body_that_cannot_be_taken_in_is_refused(deployed: Deployment, body: str, status: int) -> None:
+    answer = deployed.invoke(document_of("aws/http_api") | {"body": body})
+    assert (answer["statusCode"], deployed.depths()) == (status, {})
+
+
+def test_bytes_come_through_base64_as_they_were(deployed: Deployment) -> None:
+    body = '{"name":"Grüße, 日本語"}'.encode()
+    deployed.invoke(document_of("aws/http_api") | {"body": b64encode(body).decode()})
+    deployed.invoke(document_of("aws/http_api") | {"body": body.decode(), "isBase64Encoded": False})
+    assert [message.payload for message in deployed.messages("intake")] == [{"name": "Grüße, 日本語"}] * 2
+
+
+def test_a_header_that_came_twice_proves_nothing(deployed: Deployment) -> None:
+    document = document_of("aws/rest_api")
+    document["multiValueHeaders"]["X-API-Key"] = ["axk_example", "other"]
+    assert deployed.invoke(document)["statusCode"] == 401
+
+
+def test_health_is_answered_without_a_store(deployed: Deployment) -> None:
+    request = document_of("aws/load_balancer") | {"path": "/healthz", "httpMethod": "GET", "body": ""}
+    answer = deployed.invoke(request)
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})
+
+
+def test_a_store_out_of_reach_is_answered_with_try_again(deployed: Deployment, tmp_path: Path) -> None:
+    deployed.container.engine().dispose()
+    (tmp_path / "exchange.db").write_bytes(b"no database any more")
+    answer = deployed.invoke(document_of("aws/http_api"))
+    assert (answer["statusCode"], headers_of(answer)["Retry-After"]) == (503, "5")
+    assert [one.name for one in deployed.observer.events] == ["http.unavailable"]
+
+
+def test_a_queue_that_is_not_there_is_an_error_of_ours_and_told(deployed: Deployment) -> None:
+    url = deployed.client.get_queue_url(QueueName="shop-intake")["QueueUrl"]
+    deployed.client.delete_queue(QueueUrl=url)
+    answer = deployed.invoke(document_of("aws/http_api"))
+    assert answer["statusCode"] == 500
+    [told] = deployed.observer.events
+    assert told.name == "http.error"
+    assert "aws sqs create-queue --queue-name shop-intake" in str(told.facts["reason"])
+    assert "create-queue" not in answer["body"]
