@@ -18,7 +18,7 @@ from api_exchange_core import (
     ProcessorInterface,
     TenantFromApiKey,
 )
-from api_exchange_core.application.accept_request import api_key_hash
+from api_exchange_core.domain.api_key import api_key_hash
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
 from api_exchange_core.domain.names import TenantId
 from api_exchange_testing.events import event

@@ -19,8 +19,7 @@ from api_exchange_core import (
     ProcessorInterface,
     Schedule,
 )
-from api_exchange_core.application.accept_request import RequestRefusedError
-from api_exchange_core.domain.errors import TenantError
+from api_exchange_core.domain.errors import InvalidPayloadError, TenantError
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_testing.events import event
@@ -98,7 +97,9 @@ def test_only_timer_functions_tick(deployed: Deployment) -> None:
         deployed.invoke({"api-exchange": {"tick": "take-orders"}})
 
 
-@pytest.mark.parametrize("name", ["relay-outbox", "purge-expired", "sweep-erased"])
+@pytest.mark.parametrize(
+    "name", ["relay-outbox", "purge-expired", "sweep-erased", "count-token-uses", "sweep-tokens"]
+)
 def test_each_chore_is_done_by_order_or_by_the_name_of_its_rule(deployed: Deployment, name: str) -> None:
     assert deployed.invoke({"api-exchange": {"chore": name}}) == {"chore": name, "count": 0, "more": False}
     arn = f"arn:aws:events:eu-west-1:123456789012:rule/shop-{name}"
@@ -124,7 +125,7 @@ def test_a_message_sent_by_hand_is_in_the_queue_of_its_function(deployed: Deploy
 
 def test_a_payload_that_its_function_would_refuse_is_not_sent(deployed: Deployment) -> None:
     order = {"send": "take-orders", "tenant": "customer-a", "payload": {"number": 1}}
-    with pytest.raises(RequestRefusedError, match="id"):
+    with pytest.raises(InvalidPayloadError, match="id"):
         deployed.invoke({"api-exchange": order})
     with pytest.raises(TenantError, match="no tenant id"):
         deployed.invoke({"api-exchange": order | {"tenant": "../customer"}})

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError
 from api_exchange_core.domain.errors import DeclarationError
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
@@ -40,6 +41,14 @@ def sqs_client() -> SQSClient:
         return boto3.client("sqs", config=_CONFIG)
     except (BotoCoreError, ValueError) as error:
         raise _unmade("SQS", error) from error
+
+
+def dynamodb_client() -> DynamoDBClient:
+    """A client of DynamoDB; errors as of `sqs_client`."""
+    try:
+        return boto3.client("dynamodb", config=_CONFIG)
+    except (BotoCoreError, ValueError) as error:
+        raise _unmade("DynamoDB", error) from error
 
 
 def secrets_manager_client() -> SecretsManagerClient:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 
-from api_exchange_aws.clients import secrets_manager_client, sqs_client
+from api_exchange_aws.clients import dynamodb_client, secrets_manager_client, sqs_client
+from api_exchange_aws.dynamodb.eraser import ErasesTokensToo
+from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.no_files import NoFiles
 from api_exchange_aws.secrets import SecretsManagerSecrets
@@ -19,13 +21,19 @@ from api_exchange_aws.sqs.inspector import SqsQueueInspector
 from api_exchange_aws.sqs.publisher import SqsMessagePublisher
 from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
+from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.files.webhook_secrets import FileWebhookSecrets
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
+from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
+from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
 from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
@@ -34,11 +42,14 @@ from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.secret_source import SecretSource
+from api_exchange_core.ports.token_store import TokenStore
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from sqlalchemy import Engine
 
 
@@ -52,6 +63,20 @@ def _engine(settings: AwsSettings, secrets: Callable[[], SecretSource]) -> Engin
     if settings.database_url is not None:
         return create_engine_for(settings.database_url.get_secret_value())
     return create_engine_for(secrets().secret(settings.database_url_secret or "").decode().strip())
+
+
+def _token_store(
+    settings: AwsSettings, engine: Engine, clock: Clock, client: Callable[[], DynamoDBClient]
+) -> TokenStore:
+    """In a table of their own, if there is one: it takes more instances at once than a database has connections."""
+    if settings.token_table is None:
+        return SqlTokenStore(engine)
+    return DynamoDbTokenStore(client(), settings.token_table, clock)
+
+
+def _eraser(engine: Engine, tokens: TokenStore) -> Eraser:
+    eraser = SqlEraser(engine)
+    return ErasesTokensToo(eraser, tokens) if isinstance(tokens, DynamoDbTokenStore) else eraser
 
 
 def _files(folder: Path | None) -> FileSink:
@@ -68,7 +93,7 @@ def _observer(settings: AwsSettings, exchange: Exchange, clock: Clock) -> Observ
 
 
 class AwsContainer(containers.DeclarativeContainer):
-    """An exchange on AWS: messages in SQS, everything else in PostgreSQL.
+    """An exchange on AWS: messages in SQS, tokens in DynamoDB if a table is named, everything else in PostgreSQL.
 
     Nothing connects or asks for a secret before it is used.
     """
@@ -86,7 +111,12 @@ class AwsContainer(containers.DeclarativeContainer):
     outbox = providers.Singleton(SqlOutboxRelaySource, engine)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)
-    eraser = providers.Singleton(SqlEraser, engine)
+    credentials = providers.Singleton(SqlCredentialStore, engine)
+    sealer = providers.Singleton(AesGcmSealer, secrets, clock, keyring=settings.provided.keys_secret)
+    webhook_secrets = providers.Singleton(FileWebhookSecrets, settings.provided.webhook_secrets)
+    dynamodb = providers.Singleton(dynamodb_client)
+    token_store = providers.Singleton(_token_store, settings, engine, clock, dynamodb.provider)
+    eraser = providers.Singleton(_eraser, engine, token_store)
     retention = providers.Singleton(SqlRetentionStore, engine)
     files = providers.Singleton(_files, settings.provided.output_folder)
 
@@ -119,6 +149,12 @@ class AwsContainer(containers.DeclarativeContainer):
         leases=providers.Singleton(SqlLeases, engine),
         retention=retention,
         eraser=eraser,
+        credentials=credentials,
+        sealer=sealer,
+        requests=providers.Singleton(SqlRequestLog, engine),
+        webhook_secrets=webhook_secrets,
+        budgets=providers.Singleton(SqlBudgets, engine),
+        token_store=token_store,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -18,6 +19,8 @@ THROTTLED: Final = frozenset(
     {
         "KmsThrottled",
         "OverLimit",  # SQS: too many messages in flight
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
         "RequestThrottled",
         "Throttling",
         "ThrottlingException",
@@ -25,6 +28,10 @@ THROTTLED: Final = frozenset(
     }
 )
 MISSING_QUEUE: Final = frozenset({"NonExistentQueue", "QueueDoesNotExist"})
+_MISSING: Final = MISSING_QUEUE | {"ResourceNotFoundException"}
+_TOO_LARGE: Final = re.compile(
+    "Item size .*exceeded"
+)  # all that DynamoDB says of it, within its general error
 _REFUSED: Final = frozenset(
     {
         "InvalidAddress",
@@ -73,9 +80,13 @@ def _of_client(error: ClientError, action: str, resource: str) -> ExchangeError:
             f"AWS denies {action} on {resource} ({code}): allow it in the role of this function, and in the policies "
             "of the resource and of its key, if it has any"
         )
-    if code in MISSING_QUEUE:
+    if code in _MISSING:
         return PermanentError(
             f"{action}: there is no {resource}, or no longer: create it, as it was deployed"
+        )
+    if code == "ValidationException" and _TOO_LARGE.match(error.response["Error"].get("Message", "")):
+        return PermanentError(
+            f"{action} on {resource}: an item is larger than 400 KB, the most that it takes"
         )
     if code in _REFUSED:
         return PermanentError(f"AWS refuses {action} on {resource}: {code}")

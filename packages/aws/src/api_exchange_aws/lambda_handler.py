@@ -121,7 +121,7 @@ def create_lambda_handler(exchange: Exchange, *, container: AwsContainer | None 
             fan_out=uses.fan_out(),
             chores=uses.chores(),
             do_chore=uses.do_chore(),
-            accept=uses.accept(),
+            sender=uses.sender(),
             clock=clock,
             prefix=settings.queue_prefix,
         ),

@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api_exchange_core.adapters.crypto.aes_gcm import KEYRING
 from api_exchange_core.domain.errors import DeclarationError
 
 
@@ -23,6 +24,19 @@ class AwsSettings(BaseSettings):
     database_url_secret: str | None = Field(
         default=None,
         description="Name or ARN of the secret in Secrets Manager that holds the URL, in its place",
+    )
+    keys_secret: str = Field(
+        default=KEYRING,
+        description="Name or ARN of the secret in Secrets Manager that holds the keys that tokens and credentials "
+        "are sealed with",
+    )
+    token_table: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="Table of DynamoDB that keeps tokens; without it they are in the database",
+    )
+    webhook_secrets: Path | None = Field(
+        default=None, description="JSON file with the secrets that webhooks are signed with"
     )
     queue_prefix: str = Field(
         default="",

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_plus
 
-from api_exchange_core.application.accept_request import Refusal, Request, RequestRefusedError
+from api_exchange_core.application.request import Refusal, Request, RequestRefusedError
 
 _DEFAULT_STAGE: Final = "$default"
 

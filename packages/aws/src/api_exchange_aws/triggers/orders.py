@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic_core import to_json
-
 from api_exchange_aws.triggers.time_left import TimeLeft
-from api_exchange_core.application.accept_request import AcceptRequest, Request
 from api_exchange_core.application.chores import Chore, DoChore
+from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.errors import DeclarationError
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.domain.names import tenant_id
+from api_exchange_core.domain.payload_model import validated
 from api_exchange_core.domain.trigger import TimerTrigger
 from api_exchange_core.ports.clock import Clock
 
@@ -41,7 +40,7 @@ class Orders:
     fan_out: FanOutTick
     chores: Sequence[Chore]
     do_chore: DoChore
-    accept: AcceptRequest
+    sender: SendMessage
     clock: Clock
     prefix: str = ""
 
@@ -50,7 +49,7 @@ class Orders:
 
         Raises:
             DeclarationError: it asks for nothing that there is.
-            RequestRefusedError: what is to be sent is refused; nothing was sent.
+            InvalidPayloadError: what is to be sent does not fit its function; nothing was sent.
             TransientError: some may not have been sent; the same order again is safe for a tick, and no other.
         """
         match order:
@@ -96,8 +95,10 @@ class Orders:
         return {"tick": name, "scheduled_at": scheduled_at.isoformat(), "tenants": len(tenants)}
 
     def _send(self, name: str, tenant: str, payload: object) -> dict[str, object]:
-        request = Request(headers={}, query={}, body=to_json(payload))
-        message = self.accept.take_in(self.exchange.function(name), request, tenant_id=tenant_id(tenant))
+        function = self.exchange.function(name)
+        if function.processor.payload_model is not None:
+            validated(function.processor.payload_model, payload, where="payload")
+        message = self.sender.send(function.input_queue, payload, tenant_id=tenant_id(tenant))
         return {"message_id": message.id, "correlation_id": message.correlation_id}
 
 
