@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dependency_injector import providers
-from pydantic import SecretStr
 from typing_extensions import override
 
 from api_exchange_aws import create_lambda_handler
@@ -76,7 +75,13 @@ class Deployment:
 
     @classmethod
     def of(
-        cls, exchange: Exchange, server: Ministack, database_url: str, *, owner_url: str | None = None
+        cls,
+        exchange: Exchange,
+        server: Ministack,
+        database_url: str,
+        *,
+        owner_url: str | None = None,
+        **settings: object,
     ) -> Deployment:
         """Deploy *exchange* over an empty database; its queues are still to be made.
 
@@ -85,10 +90,11 @@ class Deployment:
             server: has the queues.
             database_url: what the functions connect to.
             owner_url: what the tables are made through, if it is another login.
+            settings: others of the functions.
         """
-        settings = AwsSettings(database_url=SecretStr(database_url), queue_prefix=PREFIX)
+        given = {"database_url": database_url, "queue_prefix": PREFIX, **settings}
         observer, clock, client = RecordingObserver(), ServiceClock(server), server.client("sqs")
-        container = aws_container(exchange, settings, observer=observer)
+        container = aws_container(exchange, AwsSettings.model_validate(given), observer=observer)
         container.sqs.override(providers.Object(client))
         container.clock.override(providers.Object(clock))
         owner = create_engine_for(database_url if owner_url is None else owner_url)

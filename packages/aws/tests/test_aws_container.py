@@ -11,14 +11,23 @@ from dependency_injector import providers
 from pydantic import SecretStr
 
 from api_exchange_aws.containers import AwsContainer, aws_container
+from api_exchange_aws.dynamodb.table import create_token_table
+from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.secrets import SecretsManagerSecrets
 from api_exchange_aws.settings import AwsSettings, settings_from_environment
 from api_exchange_core import DeclarationError, Exchange, PermanentError
+from api_exchange_core.adapters.crypto.keyring import new_entry
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
+from api_exchange_core.domain.api_token import TokenKey
+from api_exchange_core.domain.erasure import Subject
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.observer import Handled, Outcome
-from api_exchange_testing import RecordingObserver, VirtualClock
+from api_exchange_core.ports.sealer import key_id_of
+from api_exchange_core.ports.token_store import Takeover
+from api_exchange_testing import RecordingObserver, VirtualClock, VirtualSleeper
 from api_exchange_testing.conformance import ObserverSuite
 from packages.aws.tests.ministack.server import Ministack
 
@@ -91,6 +100,56 @@ def test_files_are_refused_unless_a_folder_is_mounted(tmp_path: Path) -> None:
         container().files().append(tenant, "orders.jsonl", [b"{}"])
     assert container().files().erase(tenant) == 0
     assert isinstance(container(output_folder=tmp_path).files(), LocalFileSink)
+
+
+def test_tokens_are_in_the_database_unless_a_table_is_named(ministack: Ministack) -> None:
+    assert isinstance(container().token_store(), SqlTokenStore)
+    deployed = container(token_table="shop-tokens")
+    deployed.dynamodb.override(providers.Object(ministack.client("dynamodb")))
+    store = deployed.token_store()
+    assert isinstance(store, DynamoDbTokenStore)
+    assert store.table == "shop-tokens"
+
+
+def test_a_tenant_that_is_erased_loses_its_tokens_in_the_table_as_well(
+    ministack: Ministack, tmp_path: Path
+) -> None:
+    client = ministack.client("dynamodb")
+    create_token_table(client, "shop-tokens")
+    deployed = container(database_url=f"sqlite:///{tmp_path}/shop.db", token_table="shop-tokens")
+    clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    store = DynamoDbTokenStore(client, "shop-tokens", clock)
+    deployed.token_store.override(providers.Object(store))
+    deployed.clock.override(providers.Object(clock))
+    deployed.sleeper.override(providers.Singleton(VirtualSleeper, clock))
+    migrate.upgrade(deployed.engine())
+    gone, stays = TenantId("customer-a"), TenantId("customer-b")
+    deployed.tenants().add([gone, stays], now=clock.now())
+    deployed.tenants().set_enabled(gone, enabled=False)
+    for tenant in (gone, stays):
+        assert store.claim(
+            TokenKey(tenant, "shop"),
+            slot=0,
+            seen=None,
+            owner=tenant,
+            lease=timedelta(minutes=1),
+            takeover=Takeover(),
+        )
+    assert deployed.eraser().held(Subject(gone))["shop-tokens"] == 1
+    deployed.use_cases.erase_tenant().run(gone, requested_by="a test")
+    assert [record.key.tenant_id for record in store.all()] == [stays]
+    assert deployed.use_cases.erase_tenant().sweep() == 0
+    deployed.engine().dispose()
+
+
+def test_the_keys_that_are_sealed_with_are_a_secret_of_aws(ministack: Ministack) -> None:
+    client = ministack.client("secretsmanager")
+    client.create_secret(Name="shop/keys", SecretString=new_entry("first"))
+    deployed = container(keys_secret="shop/keys")
+    deployed.secrets.override(providers.Object(SecretsManagerSecrets(client)))
+    sealed = deployed.sealer().seal(b"secret", bound_to=["customer-a"])
+    assert key_id_of(sealed) == "first"
+    assert deployed.sealer().unseal(sealed, bound_to=["customer-a"]) == b"secret"
 
 
 class TestEmfObserver(ObserverSuite):

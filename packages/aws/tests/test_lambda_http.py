@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from base64 import b64encode
 from collections.abc import Iterator
@@ -16,15 +17,21 @@ from api_exchange_core import (
     ProcessingResult,
     ProcessorContext,
     ProcessorInterface,
+    SlackSignature,
+    StandardWebhooks,
     TenantFromApiKey,
+    TenantFromSignedField,
+    TenantFromWebhook,
 )
 from api_exchange_core.domain.api_key import api_key_hash
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
-from api_exchange_core.domain.names import TenantId
+from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_testing.events import event
 from packages.aws.tests.deployment import Deployment, sqlite
 from packages.aws.tests.ministack.server import Ministack
 
+KEY = b"a secret of customer-a, for tests"
+SECRETS = {"shop": {"customer-a": ["whsec_" + b64encode(KEY).decode()]}, "slack": ["slack secret"]}
 DOCUMENTS = ["aws/http_api", "aws/function_url", "aws/rest_api", "aws/load_balancer"]
 
 
@@ -36,10 +43,16 @@ class Take(ProcessorInterface):
 @pytest.fixture
 def deployed(ministack: Ministack, tmp_path: Path) -> Iterator[Deployment]:
     exchange = Exchange("shop", tenants=["customer-a"])
+    by_path = TenantFromWebhook(StandardWebhooks(), secrets="shop")
+    exchange.http("hooks", "/hooks/shop/{tenant}", Take, tenant=by_path)
+    by_field = TenantFromSignedField(SlackSignature(), "slack", "/team_id", {"T1": "customer-a"})
+    exchange.http("slack", "/slack", Take, tenant=by_field)
     exchange.http("intake", "/orders", Take, tenant=TenantFromApiKey(), methods=["POST", "PUT"])
     exchange.http("look", "/orders", Take, tenant=TenantFromApiKey(), methods=["GET"])
-    deployment = Deployment.of(exchange, ministack, sqlite(tmp_path))
-    deployment.create_queues("intake", "look")
+    secrets = tmp_path / "secrets.json"
+    secrets.write_text(json.dumps(SECRETS))
+    deployment = Deployment.of(exchange, ministack, sqlite(tmp_path), webhook_secrets=secrets)
+    deployment.create_queues("intake", "look", "hooks", "slack")
     tenants = deployment.container.tenants()
     now = deployment.clock.now()
     tenants.add(exchange.tenants, now=now)
@@ -169,6 +182,76 @@ def test_a_header_that_came_twice_proves_nothing(deployed: Deployment) -> None:
     document = document_of("aws/rest_api")
     document["multiValueHeaders"]["X-API-Key"] = ["axk_example", "other"]
     assert deployed.invoke(document)["statusCode"] == 401
+
+
+def webhook(
+    deployed: Deployment, document: str, path: str, body: bytes, *, key: bytes = KEY
+) -> dict[str, Any]:
+    """A request that a sender of Standard Webhooks has signed."""
+    seconds = str(int(deployed.clock.now().timestamp()))
+    digest = hmac.new(key, f"msg_1.{seconds}.".encode() + body, "sha256").digest()
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": seconds,
+        "webhook-signature": f"v1,{b64encode(digest).decode()}",
+    }
+    request = document_of(document)
+    request.pop("multiValueHeaders", None)
+    content = {"body": b64encode(body).decode(), "isBase64Encoded": True, "headers": headers}
+    return request | content | {"path": path, "rawPath": path}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_tenant_in_the_path_is_whose_signature_is_asked_for(deployed: Deployment, document: str) -> None:
+    body = b'{ "id": "o-1", "id": 1.0 }'
+    request = webhook(deployed, document, "/hooks/shop/customer-a", body)
+    answer = deployed.invoke(request)
+    again = deployed.invoke(request)
+    assert (answer["statusCode"], again["statusCode"], again["body"]) == (202, 202, answer["body"])
+    [message] = deployed.messages("hooks")
+    assert (message.tenant_id, message.id) == ("customer-a", json.loads(answer["body"])["message_id"])
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status"),
+    [
+        ("/hooks/shop/customer-a", b"of somebody else", 401),
+        ("/hooks/shop/customer-b", KEY, 401),
+        ("/hooks/shop/customer%2Da", KEY, 202),
+        ("/hooks/shop/", KEY, 404),
+        ("/hooks/shop/customer-a/more", KEY, 404),
+        ("/hooks/other/customer-a", KEY, 404),
+    ],
+)
+def test_a_path_with_a_tenant_is_served_for_who_has_signed_it_only(
+    deployed: Deployment, path: str, key: bytes, status: int
+) -> None:
+    answer = deployed.invoke(webhook(deployed, "aws/function_url", path, b"{}", key=key))
+    assert answer["statusCode"] == status
+    assert (headers_of(answer).get("WWW-Authenticate") == "Signature") == (status == 401)
+
+
+def test_a_sender_that_asks_whether_anybody_is_there_is_answered(deployed: Deployment) -> None:
+    body = b'{"type": "url_verification", "challenge": "3eZbrw1aB"}'
+    seconds = str(int(deployed.clock.now().timestamp()))
+    digest = hmac.new(b"slack secret", b"v0:" + seconds.encode() + b":" + body, "sha256").hexdigest()
+    headers = {"x-slack-request-timestamp": seconds, "x-slack-signature": f"v0={digest}"}
+    request = document_of("aws/http_api") | {"headers": headers, "rawPath": "/slack"}
+    answer = deployed.invoke(request | {"body": body.decode(), "isBase64Encoded": False})
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"challenge": "3eZbrw1aB"})
+    assert deployed.depths().get(QueueName("slack"), 0) == 0
+
+
+def test_a_request_with_an_idempotency_key_is_taken_in_once(deployed: Deployment) -> None:
+    request = document_of("aws/http_api")
+    request["headers"]["idempotency-key"] = '"order-1"'
+    first, again = deployed.invoke(request), deployed.invoke(request)
+    assert (again["statusCode"], again["body"]) == (202, first["body"])
+    assert {message.id for message in deployed.messages("intake")} == {
+        json.loads(first["body"])["message_id"]
+    }
+    other = deployed.invoke(request | {"body": b64encode(b'{"id": "o-2"}').decode()})
+    assert other["statusCode"] == 422
 
 
 def test_health_is_answered_without_a_store(deployed: Deployment) -> None:

@@ -14,7 +14,7 @@ from api_exchange_aws.dynamodb.eraser import ErasesTokensToo
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.no_files import NoFiles
-from api_exchange_aws.secrets import SecretsManagerSecrets
+from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
 from api_exchange_aws.settings import AwsSettings, settings_from_environment
 from api_exchange_aws.sqs.consumer import SqsMessageConsumer
 from api_exchange_aws.sqs.inspector import SqsQueueInspector
@@ -112,7 +112,12 @@ class AwsContainer(containers.DeclarativeContainer):
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)
     credentials = providers.Singleton(SqlCredentialStore, engine)
-    sealer = providers.Singleton(AesGcmSealer, secrets, clock, keyring=settings.provided.keys_secret)
+    sealer = providers.Singleton(
+        AesGcmSealer,
+        providers.Singleton(SecretsWhenAsked, secrets.provider),
+        clock,
+        keyring=settings.provided.keys_secret,
+    )
     webhook_secrets = providers.Singleton(FileWebhookSecrets, settings.provided.webhook_secrets)
     dynamodb = providers.Singleton(dynamodb_client)
     token_store = providers.Singleton(_token_store, settings, engine, clock, dynamodb.provider)

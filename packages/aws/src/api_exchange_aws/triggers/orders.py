@@ -95,10 +95,10 @@ class Orders:
         return {"tick": name, "scheduled_at": scheduled_at.isoformat(), "tenants": len(tenants)}
 
     def _send(self, name: str, tenant: str, payload: object) -> dict[str, object]:
-        function = self.exchange.function(name)
+        function, on_behalf_of = self.exchange.function(name), tenant_id(tenant)
         if function.processor.payload_model is not None:
             validated(function.processor.payload_model, payload, where="payload")
-        message = self.sender.send(function.input_queue, payload, tenant_id=tenant_id(tenant))
+        message = self.sender.send(function.input_queue, payload, tenant_id=on_behalf_of)
         return {"message_id": message.id, "correlation_id": message.correlation_id}
 
 
