@@ -24,11 +24,11 @@ from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_testing import RecordingObserver
 from api_exchange_testing.conformance import PassingTime
-from packages.aws.tests.ministack.server import ACCOUNT, REGION, Ministack
+from packages.aws.tests.ministack.server import Ministack
+from packages.aws.tests.poller import Poller
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 PREFIX = "shop-"
 
@@ -126,34 +126,8 @@ class Deployment:
         Returns:
             The bodies of what was received.
         """
-        name = self.container.queues()[QueueName(queue)]
-        received: list[MessageTypeDef] = []
-        while len(received) < most:
-            answer = self.client.receive_message(
-                QueueUrl=name.url,
-                MaxNumberOfMessages=min(10, most - len(received)),
-                VisibilityTimeout=900,
-                MessageSystemAttributeNames=["All"],
-                MessageAttributeNames=["All"],
-            )
-            if not answer.get("Messages"):
-                break
-            received += answer["Messages"]
-        if received:
-            real = name.url.rpartition("/")[2]
-            answered = self.invoke({"Records": [record_of(real, one) for one in received]}, context)
-            failed = {one["itemIdentifier"] for one in answered["batchItemFailures"]}
-            done = [one for one in received if one["MessageId"] not in failed]
-            for start in range(0, len(done), 10):
-                # What is gone already SQS takes for deleted, and the stand-in for a failed entry.
-                self.client.delete_message_batch(
-                    QueueUrl=name.url,
-                    Entries=[
-                        {"Id": one["MessageId"], "ReceiptHandle": one["ReceiptHandle"]}
-                        for one in done[start : start + 10]
-                    ],
-                )
-        return [message["Body"] for message in received]
+        url = self.container.queues()[QueueName(queue)].url
+        return Poller(self.client, lambda event: self.invoke(event, context)).poll(url, most=most)
 
     def messages(self, queue: str) -> Sequence[Message]:
         """The messages that are visible in a queue, which they leave."""
@@ -165,24 +139,6 @@ class Deployment:
     def depths(self) -> Mapping[QueueName, int]:
         """How many messages each queue has."""
         return self.container.inspector().depths()
-
-
-def record_of(real_queue: str, message: MessageTypeDef) -> dict[str, Any]:
-    """A received message as a record of the event ("Using Lambda with Amazon SQS")."""
-    attributes = {
-        name: {"stringValue": one.get("StringValue"), "dataType": one["DataType"]}
-        for name, one in message.get("MessageAttributes", {}).items()
-    }
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": attributes,
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{real_queue}",
-        "awsRegion": REGION,
-    }
 
 
 def sqlite(folder: Path) -> str:

@@ -14,8 +14,9 @@ from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.domain.names import QueueName
 from api_exchange_testing.events import event
-from packages.aws.tests.deployment import PREFIX, record_of, sqlite
+from packages.aws.tests.deployment import PREFIX, sqlite
 from packages.aws.tests.ministack.server import Ministack
+from packages.aws.tests.poller import record_of
 from packages.aws.tests.runtime.api import LambdaRuntime
 
 pytest.importorskip("awslambdaric", reason="the runtime client is for Linux")
