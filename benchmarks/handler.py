@@ -60,7 +60,7 @@ class Nothing:
     def entities(self) -> Nothing:
         return self
 
-    journal = outbox = errors = entities
+    journal = outbox = errors = checkpoints = entities
 
     @contextmanager
     def begin(self, _: TenantId) -> Iterator[Nothing]:
@@ -129,18 +129,11 @@ def measure() -> list[Row]:
     nothing = providers.Object(Nothing())
     exchange = Exchange("benchmark", tenants=["customer-a"])
     function = exchange.queue("keep", "orders", Keep)
-    names = (
-        "clock",
-        "randomness",
-        "observer",
-        "units",
-        "tenants",
-        "publisher",
-        "files",
-        "outbox",
-        "budgets",
-        "token_store",
-    )
+    names = [
+        name
+        for name, slot in UseCases.dependencies.items()
+        if isinstance(slot, providers.Dependency) and slot.default is None and name != "exchange"
+    ]
     handler = UseCases(exchange=providers.Object(exchange), **dict.fromkeys(names, nothing)).handler()
     batch = [delivery(number) for number in range(100)]
     body = batch[0].body

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from api_exchange_core import Exchange, Schedule
+from api_exchange_core import Exchange, ProcessorInterface, Schedule
 from api_exchange_core.application.entity_service import EntityService
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.exclusive import Exclusive
-from api_exchange_testing import BrokenPromiseError, Simulation
+from api_exchange_testing import BrokenPromiseError, PagedApi, SimulatedVendor, Simulation
 from api_exchange_testing.simulation.wiring import Ports
+from benchmarks.simulation import callers, extraction
 from benchmarks.simulation import wrong_adapters as adapters
 from benchmarks.simulation import wrong_processors as processors
+from benchmarks.simulation import wrong_tokens as tokens
 from benchmarks.simulation.workshop import TENANTS, two_ticks, workshop
 
 Scenario = Callable[[Simulation], object]
@@ -126,6 +128,28 @@ def _three_copies() -> tuple[Exchange, Scenario]:
     return exchange, scenario
 
 
+def _calling(vendor: SimulatedVendor) -> tuple[Exchange, Scenario]:
+    return callers.caller(vendor), callers.calls(vendor)
+
+
+def _calling_from_a_pool() -> tuple[Exchange, Scenario]:
+    vendor = tokens.vendor(max_active=tokens.POOL.max_active)
+    return callers.caller(vendor, pool=tokens.POOL), callers.calls(vendor)
+
+
+def _repeating() -> tuple[Exchange, Scenario]:
+    vendor = tokens.TakesRefreshTokensForRepeatable(
+        lifetime=callers.LIFETIME, timeout=tokens.SHORT, rotates=True
+    )
+    return callers.caller(vendor), callers.calls(vendor)
+
+
+def _extracting(
+    processor: Callable[[PagedApi], ProcessorInterface] = extraction.Extracts,
+) -> tuple[Exchange, Scenario]:
+    return extraction.shop(processor), extraction.eight_ticks
+
+
 PLANTS: Sequence[Plant] = (
     Plant("processor counts in memory", "numbers given twice", set_up=_counting),
     Plant("processor collects in memory", "orders are gone", set_up=_collecting),
@@ -189,5 +213,41 @@ PLANTS: Sequence[Plant] = (
         "leases are given to all",
         "two at once",
         ports=lambda p: replace(p, leases=adapters.GivesLeasesAway(p.leases)),
+    ),
+    Plant(
+        "token store writes without looking at the fence",
+        "a late one stored a token",
+        ports=tokens.stores_without_fence,
+        set_up=lambda: _calling(tokens.slow_vendor()),
+    ),
+    Plant(
+        "token store gives away leases that are held",
+        "two at once",
+        ports=tokens.gives_away_leases,
+        set_up=lambda: _calling(tokens.slow_vendor()),
+    ),
+    Plant(
+        "token store invalidates whatever token is there",
+        "a token ended for another",
+        ports=tokens.invalidates_what_is_there,
+        set_up=lambda: _calling(tokens.vendor()),
+    ),
+    Plant(
+        "token store forgets tokens that may be live",
+        "more tokens than may live",
+        ports=tokens.forgets_what_may_be_live,
+        set_up=_calling_from_a_pool,
+    ),
+    Plant("refresh token sent again after a crash", "a refresh token sent twice", set_up=_repeating),
+    Plant(
+        "store saves cursors before the page",
+        "orders missing or sent twice",
+        ports=lambda p: replace(p, units=extraction.SavesCursorsEarly(p.units)),
+        set_up=_extracting,
+    ),
+    Plant(
+        "processor keeps its cursor in memory",
+        "orders missing or sent twice",
+        set_up=lambda: _extracting(extraction.KeepsItsCursorInMemory),
     ),
 )

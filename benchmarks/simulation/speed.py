@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from statistics import median
 
+import httpx
 from dependency_injector import providers
 
 from api_exchange_core import Exchange
+from api_exchange_core.http import ApiClient
 from api_exchange_testing import Simulation
 from benchmarks.measuring import Row, show
 from benchmarks.simulation.workshop import two_ticks, workshop
@@ -24,17 +26,16 @@ ORDERS: Sequence[JsonObject] = [
 ]
 
 
-class Shelf:
-    """Stands in for the shop's API."""
-
-    def get_data(self) -> Sequence[JsonObject]:
-        return ORDERS
+def shelf(_: httpx.Request) -> httpx.Response:
+    """Stands in for the shop's API: one page."""
+    return httpx.Response(200, json={"orders": ORDERS, "next_cursor": None})
 
 
 def orders() -> Exchange:
     """The orders example over a shop in memory."""
-    parts = OrdersContainer(shop_url="", accounts={})
-    parts.shop.override(providers.Object(Shelf()))
+    parts = OrdersContainer(shop_url="http://shop.example")
+    client = ApiClient("shop", base_url=parts.shop_url(), transport=httpx.MockTransport(shelf))
+    parts.shop.override(providers.Object(client))
     return declare(parts)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from multiprocessing.connection import Connection
 from typing import Final
 
 import httpx
@@ -37,6 +37,18 @@ TIMEOUT: Final = timedelta(seconds=1)
 """Of the exchange; the lease is five seconds longer."""
 
 
+Got = tuple[float, float, str, str]
+"""What one thread got: since when, at what time, which token, and which error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the threads of a process got, and how many of its tokens the store has refused until now."""
+
+    got: Sequence[Got]
+    late: int
+
+
 @dataclass(frozen=True, slots=True)
 class WrongClock(Clock):
     """The clock of a machine that is wrong."""
@@ -53,23 +65,23 @@ def ask(url: str, scope: str, worker: int) -> TokenAnswer:
     return read_answer(httpx.post(url, data={"scope": scope, "worker": str(worker)}, timeout=30).content)
 
 
-def main(database: str, url: str, worker: int, skew: float, threads: int) -> None:
-    """Ask for each scope that a line of standard input names, and answer with a line of what each thread got."""
+def main(orders: Connection, database: str, url: str, worker: int, skew: float, threads: int) -> None:
+    """Ask for each scope that comes through *orders*, and answer with what each thread got."""
     observer = RecordingObserver()
     services = services_over(
         SqlTokenStore(create_engine_for(database)), WrongClock(timedelta(seconds=skew)), observer
     )
-    print("ready", flush=True)
+    orders.send("ready")
     with ThreadPoolExecutor(threads) as pool:
-        for line in sys.stdin:
-            scope = line.strip()
+        while True:
+            scope = orders.recv()
             service = ApiTokenService(
                 API, CallableGrant(partial(ask, url, scope, worker), TIMEOUT), scope=scope
             )
             start = threading.Barrier(threads)
             got = list(pool.map(lambda _, own=service, at=start: one(services, own, at), range(threads)))
             late = sum(event.name == "token.late" for event in observer.events)
-            print(json.dumps({"worker": worker, "got": got, "late": late}), flush=True)
+            orders.send(Answer(got, late))
 
 
 def services_over(store: TokenStore, clock: Clock, observer: RecordingObserver) -> Services:
@@ -82,10 +94,8 @@ def services_over(store: TokenStore, clock: Clock, observer: RecordingObserver) 
     return services
 
 
-def one(
-    services: Services, service: ApiTokenService, start: threading.Barrier
-) -> tuple[float, float, str, str]:
-    """What one thread got: since when, at what time, which token, and which error."""
+def one(services: Services, service: ApiTokenService, start: threading.Barrier) -> Got:
+    """What one thread got."""
     with services.at_work(), tenant_context(TENANT):
         start.wait()
         began = time.time()
@@ -94,7 +104,3 @@ def one(
         except ExchangeError as error:
             return began, time.time(), "", str(error)
         return began, time.time(), token, ""
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]))

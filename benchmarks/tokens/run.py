@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from typing import Final
 
 from api_exchange_core.adapters.sql import migrate
@@ -20,11 +21,12 @@ from api_exchange_core.domain.api_token import TokenId, TokenKey
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.sealer import SealedText
 from api_exchange_core.ports.token_store import NOTHING, NewToken, Takeover
-from benchmarks.tokens.process import API, TENANT, TIMEOUT
+from benchmarks.tokens.process import API, TENANT, TIMEOUT, Answer, main
 from benchmarks.tokens.vendor import Hit, Vendor
 
 LEASE: Final = (TIMEOUT + STORING).total_seconds()
 _PATIENCE: Final = 60.0
+_PROCESSES: Final = get_context("forkserver")
 _SKEWS: Final = (0.0, 30.0, -30.0)
 
 
@@ -55,6 +57,27 @@ class Round:
         return self.waits[min(int(len(self.waits) * share), len(self.waits) - 1)]
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that has been started, and the pipe to it."""
+
+    process: ForkServerProcess
+    pipe: Connection
+
+    def answer(self) -> Answer:
+        """What it says next."""
+        answer = self.pipe.recv()
+        assert isinstance(answer, Answer)
+        return answer
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+        self.pipe.close()
+
+
 class Deployment:
     """Processes over one database.
 
@@ -66,29 +89,29 @@ class Deployment:
 
     def __init__(self, database: str, vendor: Vendor, *, threads: int) -> None:
         self._database, self._vendor, self._threads = database, vendor, threads
-        self._workers: dict[int, subprocess.Popen[str]] = {}
+        self._workers: dict[int, Worker] = {}
         self._engine = create_engine_for(database)
         self._store = SqlTokenStore(self._engine)
 
     def start(self, processes: int) -> None:
         """Start them; their clocks are right, half a minute ahead, or half a minute behind."""
+        _PROCESSES.set_forkserver_preload(
+            ["benchmarks.tokens.process"]
+        )  # imported once, and not by each of them
         for number in range(processes):
-            skew = _SKEWS[number % len(_SKEWS)]
-            words = [self._database, self._vendor.url, str(number), str(skew), str(self._threads)]
-            self._workers[number] = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.tokens.process", *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
+            here, there = _PROCESSES.Pipe()
+            words = (self._database, self._vendor.url, number, _SKEWS[number % len(_SKEWS)], self._threads)
+            process = _PROCESSES.Process(target=main, args=(there, *words), daemon=True)
+            process.start()
+            there.close()
+            self._workers[number] = Worker(process, here)
         for worker in self._workers.values():
-            assert _line(worker) == "ready"
+            assert worker.pipe.recv() == "ready"
 
     def stop(self) -> None:
         """End them."""
         for worker in self._workers.values():
             worker.kill()
-            worker.communicate()
         self._engine.dispose()
 
     def at_once(self, scope: str) -> Round:
@@ -100,9 +123,7 @@ class Deployment:
         """The process that asks the vendor is killed before it has the answer."""
         self._tell(scope)
         leader = self._vendor.first_asker(scope, within=_PATIENCE)
-        killed = self._workers.pop(leader)
-        killed.kill()
-        killed.communicate()
+        self._workers.pop(leader).kill()
         return self._round(scope, leader)
 
     def leader_paused(self, scope: str) -> Round:
@@ -110,13 +131,14 @@ class Deployment:
         self._tell(scope)
         leader = self._vendor.first_asker(scope, within=_PATIENCE)
         paused = self._workers.pop(leader)
-        paused.send_signal(signal.SIGSTOP)
+        assert paused.process.pid is not None
+        os.kill(paused.process.pid, signal.SIGSTOP)
         try:
-            others = [json.loads(_line(worker)) for worker in self._workers.values()]
+            others = [worker.answer() for worker in self._workers.values()]
         finally:
-            paused.send_signal(signal.SIGCONT)
+            os.kill(paused.process.pid, signal.SIGCONT)
             self._workers[leader] = paused
-        return self._result(scope, leader, [*others, json.loads(_line(paused))])
+        return self._result(scope, leader, [*others, paused.answer()])
 
     def _tell(self, scope: str) -> None:
         key = TokenKey(TenantId(TENANT), API, scope)
@@ -134,15 +156,13 @@ class Deployment:
         )
         assert self._store.store(lease, expired)
         for worker in self._workers.values():
-            assert worker.stdin is not None
-            worker.stdin.write(f"{scope}\n")
-            worker.stdin.flush()
+            worker.pipe.send(scope)
 
     def _round(self, scope: str, leader: int) -> Round:
-        return self._result(scope, leader, [json.loads(_line(worker)) for worker in self._workers.values()])
+        return self._result(scope, leader, [worker.answer() for worker in self._workers.values()])
 
-    def _result(self, scope: str, leader: int, answers: Sequence[dict[str, object]]) -> Round:
-        got = [one for answer in answers for one in _listed(answer["got"])]
+    def _result(self, scope: str, leader: int, answers: Sequence[Answer]) -> Round:
+        got = [one for answer in answers for one in answer.got]
         hits = self._vendor.hits_of(scope)
         answered_at = max(hit.answered_at for hit in hits)
         waits = sorted(end - max(began, answered_at) for began, end, token, _ in got if token)
@@ -153,21 +173,9 @@ class Deployment:
             errors=[error for _, _, _, error in got if error],
             waits=waits,
             generations=state.generation - 1,
-            late=sum(int(str(answer["late"])) for answer in answers),
+            late=sum(answer.late for answer in answers),
             leader=leader,
         )
-
-
-def _listed(got: object) -> list[tuple[float, float, str, str]]:
-    assert isinstance(got, list)
-    return [(began, end, token, error) for began, end, token, error in got]
-
-
-def _line(worker: subprocess.Popen[str]) -> str:
-    assert worker.stdout is not None
-    line = worker.stdout.readline()
-    assert line, f"a process ended with {worker.poll()}"
-    return line.strip()
 
 
 @contextmanager

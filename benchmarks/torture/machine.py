@@ -12,11 +12,13 @@ from sqlalchemy import Engine
 from api_exchange_core import Exchange
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
+from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.queue import SqlQueue
+from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.token_store import SqlTokenStore
@@ -32,6 +34,7 @@ from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.outbox import OutboxRelaySource
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
+from api_exchange_testing import InMemorySealer, InMemorySecretSource
 
 VISIBILITY = timedelta(seconds=3)
 _GRACE = timedelta(seconds=1)
@@ -117,6 +120,10 @@ class Parts:
             eraser=providers.Object(SqlEraser(self.store)),
             budgets=providers.Object(SqlBudgets(self.store)),
             token_store=providers.Object(SqlTokenStore(self.store)),
+            credentials=providers.Object(SqlCredentialStore(self.store)),
+            sealer=providers.Object(InMemorySealer()),
+            requests=providers.Object(SqlRequestLog(self.store)),
+            secrets=providers.Object(InMemorySecretSource()),
         )
         use_cases.relay.add_kwargs(lease=_LEASE)
         return use_cases

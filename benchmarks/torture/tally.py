@@ -6,10 +6,12 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from typing_extensions import override
 
+from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.observer import Handled, WithoutTraces
 
 _PREFIX = "tally-"
@@ -35,6 +37,10 @@ class FileTally(WithoutTraces):
     @override
     def event(self, name: str, **facts: str | float | None) -> None:
         self._note(name)
+
+    @override
+    def token_waited(self, tenant_id: TenantId, *, api: str, waited: timedelta) -> None:
+        self._note("token.waited")
 
     def _note(self, word: str) -> None:
         os.write(self._file, f"{word}\n".encode())

@@ -1,23 +1,23 @@
-"""The example on its own, over the shop that the environment names.
+"""The example on its own, over the shop that the environment names; the README has the steps.
 
-With the shop's API running (``python -m examples.orders.vendor`` prints address and folder):
-
-    export ORDERS_SHOP_URL=http://127.0.0.1:PORT ORDERS_CREDENTIALS=FOLDER
-    api-exchange run examples.orders.app:exchange
+api-exchange run examples.orders.app:exchange
 """
 
 from __future__ import annotations
 
-from dependency_injector import providers
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from examples.orders.container import OrdersContainer, OrdersSettings, accounts_in
+from examples.orders.container import OrdersContainer
 from examples.orders.exchange import declare
 
-_settings = OrdersSettings()
 
-exchange = declare(
-    OrdersContainer(
-        shop_url=providers.Object(_settings.shop_url),
-        accounts=providers.Object(accounts_in(_settings.credentials)),
-    )
-)
+class OrdersSettings(BaseSettings):
+    """Settings of the example, each from an environment variable ``ORDERS_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="ORDERS_", frozen=True)
+
+    shop_url: str = Field(description="address of the shop's API")
+
+
+exchange = declare(OrdersContainer(shop_url=OrdersSettings().shop_url))

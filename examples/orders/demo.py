@@ -6,6 +6,7 @@ Three acts over one database: all orders for the first time, all of them again, 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -22,9 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 from api_exchange_core import Exchange, tenant_context
+from api_exchange_core.adapters.crypto.aes_gcm import KEYRING
+from api_exchange_core.adapters.crypto.keyring import new_entry
+from api_exchange_core.adapters.system.secret_source import EnvironmentSecretSource
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
-from examples.orders.client import ShopClient
-from examples.orders.container import OrdersContainer, ShopAccount
+from api_exchange_core.domain.credentials import system_name
+from examples.orders.container import OrdersContainer
 from examples.orders.exchange import declare
 from examples.orders.tally import Counts, Tally
 from examples.orders.vendor import VendorApi
@@ -61,7 +65,6 @@ class Story:
     entities: Mapping[str, Mapping[str, int]]
     suspected: Mapping[str, int]
     queues: Mapping[str, int]
-    pages: int
 
 
 def main() -> None:
@@ -85,14 +88,16 @@ def play(database_url: str, folder: Path, console: Console) -> Story:
     with VendorApi() as vendor:
         console.print(f"The shop's API answers at {vendor.url}: OAuth2, 500 orders a page.")
         tally = Tally()
-        parts = _parts(vendor)
+        parts = OrdersContainer(shop_url=vendor.url)
         exchange = declare(parts)
-        with _closing(parts), _running(exchange, database_url, folder, tally) as container:
+        with parts.shop() as shop, _prepared(exchange, database_url, folder, tally) as container:
+            set_accounts(container, vendor)
             runner = container.runner()
+            runner.start()
             first = _act(console, runner, tally, "1. All orders")
             again = _act(console, runner, tally, "2. All orders again")
-            with _client(vendor, "customer-a") as shop:
-                shop.change_order(CHANGED_ORDER, {"cds": 7})
+            with container.use_cases.services().at_work(), tenant_context("customer-a"):
+                shop.patch(f"/v1/orders/{CHANGED_ORDER}", json={"cds": 7})
             changed = _act(console, runner, tally, f"3. Again, order {CHANGED_ORDER} changed")
             return Story(
                 tenants=exchange.tenants,
@@ -102,7 +107,6 @@ def play(database_url: str, folder: Path, console: Console) -> Story:
                 entities=_entities(exchange, container),
                 suspected=_suspected(exchange, container),
                 queues={str(name): depth for name, depth in container.queue().depths().items()},
-                pages=vendor.requests.get("/v1/orders", 0),
             )
 
 
@@ -144,23 +148,16 @@ def table(story: Story) -> Table:
     return shown
 
 
-def _parts(vendor: VendorApi) -> OrdersContainer:
-    accounts = {tenant: _account(vendor, tenant) for tenant in vendor.tenants}
-    return OrdersContainer(shop_url=providers.Object(vendor.url), accounts=providers.Object(accounts))
-
-
-def _account(vendor: VendorApi, tenant: str) -> ShopAccount:
-    credentials = vendor.credentials(tenant)
-    return ShopAccount(client_id=credentials.client_id, client_secret=SecretStr(credentials.client_secret))
-
-
-def _client(vendor: VendorApi, tenant: str) -> ShopClient:
-    account = _account(vendor, tenant)
-    return ShopClient(vendor.url, account.client_id, account.client_secret.get_secret_value())
+def set_accounts(container: LocalContainer, vendor: VendorApi) -> None:
+    """Do for each tenant what ``api-exchange credentials set TENANT shop`` does."""
+    keep, shop = container.operations.keep_credentials(), system_name("shop")
+    for tenant in container.exchange().tenants:
+        account = json.dumps(vendor.credentials(tenant)._asdict()).encode()
+        keep.set(tenant, shop, account, by="demo", on_version=keep.version(tenant, shop))
 
 
 @contextmanager
-def _running(exchange: Exchange, database_url: str, folder: Path, tally: Tally) -> Iterator[LocalContainer]:
+def _prepared(exchange: Exchange, database_url: str, folder: Path, tally: Tally) -> Iterator[LocalContainer]:
     settings = LocalSettings(
         database_url=SecretStr(database_url),
         output_folder=folder / "output",
@@ -168,21 +165,14 @@ def _running(exchange: Exchange, database_url: str, folder: Path, tally: Tally) 
         timers=False,  # the acts fire the timer; a tick by the clock in between would count twice
     )
     container = prepared_container(exchange, settings, observer=tally)
-    runner = container.runner()
-    runner.start()
+    # A key of this process alone: what it has sealed nobody opens afterwards.
+    keys = EnvironmentSecretSource({KEYRING: new_entry("demo")})
+    container.secrets.override(providers.Object(keys))
     try:
         yield container
     finally:
-        runner.stop()
+        container.runner().stop()
         container.engine().dispose()
-
-
-@contextmanager
-def _closing(parts: OrdersContainer) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        parts.shutdown_resources()
 
 
 def _act(console: Console, runner: Runner, tally: Tally, title: str) -> Act:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
-
 from typing_extensions import override
 
 from api_exchange_core import (
@@ -16,35 +13,32 @@ from api_exchange_core import (
     QueueOutputHandler,
     operation,
 )
+from api_exchange_core.http import ApiClient, CursorPages, Paginator, fetch_from
 from examples.orders.mapping import ShopOrderMapper
-from examples.orders.models import CanonicalOrder, JsonObject, ShopOrder
+from examples.orders.models import CanonicalOrder, ShopOrder
 
-
-class OrderFeed(Protocol):
-    """Where orders come from."""
-
-    def get_data(self) -> Iterable[JsonObject]:
-        """The current tenant's orders, as the shop sends them."""
+ORDERS = CursorPages(path="/v1/orders", items="/orders", cursor="/next_cursor", params={"limit": 500})
+"""The shop's orders, as many a page as it gives at most."""
 
 
 class FetchOrders(ProcessorInterface):
-    """Source: persists every order of the shop; what is new or changed goes on."""
+    """Source: persists every order of the shop, a page a message; what is new or changed goes on."""
 
-    def __init__(self, api_client: OrderFeed) -> None:
-        self.api_client = api_client
+    def __init__(self, shop: ApiClient, orders: Paginator = ORDERS) -> None:
+        self.fetch = fetch_from(shop, orders)
 
     @override
     @operation("external_api.fetch")
     def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+        for page in context.source("orders").pages(self.fetch):
+            for order in page:
+                context.persist_entity(
+                    external_id=str(order["id"]),
+                    canonical_type="customer_order",
+                    source="external_api",
+                    data=order,
+                )
         result = ProcessingResult.create_success()
-        for order in self.api_client.get_data():
-            entity_id = context.persist_entity(
-                external_id=str(order["id"]),
-                canonical_type="customer_order",
-                source="external_api",
-                data=order,
-            )
-            result.add_entity_created(entity_id)
         result.add_output_handler(QueueOutputHandler("orders-fetched"))
         return result
 

@@ -6,9 +6,11 @@ import threading
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from typing_extensions import override
 
+from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.observer import Handled, Outcome, WithoutTraces
 
 
@@ -48,7 +50,9 @@ class Tally(WithoutTraces):
             counts = self.counts
             if summary.outcome is Outcome.COMPLETED:
                 counts.messages[tenant] += 1
-                counts.forwarded[tenant] += summary.outputs
+                if summary.function == "to-canonical":
+                    # Not what was sent: a page sends the message for the next one as well.
+                    counts.forwarded[tenant] += 1
             elif summary.problem is not None:
                 counts.problems[f"{summary.function}: {summary.problem.code}"] += 1
             if summary.function == "fetch-orders":
@@ -58,6 +62,14 @@ class Tally(WithoutTraces):
                 counts.canonical_versions[tenant] += summary.new_versions
 
     @override
+    def token_waited(self, tenant_id: str, *, api: str, waited: timedelta) -> None:
+        """The demo has no use for it."""
+
+    @override
     def event(self, name: str, **facts: str | float | None) -> None:
         with self._lock:
             self.counts.problems[name] += 1
+
+    @override
+    def token_waited(self, tenant_id: TenantId, *, api: str, waited: timedelta) -> None:
+        """Not counted: each tenant's first token is waited for."""

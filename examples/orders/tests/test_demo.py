@@ -23,13 +23,14 @@ def test_every_order_is_fetched_once_versioned_once_and_routed_by_its_type(story
     first, again, changed = story.first.counts, story.again.counts, story.changed.counts
     orders = {A: 3_578, B: 3_341}
     assert first.orders_fetched == first.order_versions == first.canonical_versions == orders
+    assert first.forwarded == orders
     assert story.entities == {"customer_order": orders, "canonical_order": orders}
     assert sum(story.suspected.values()) == 21
 
     assert again.orders_fetched == orders
     assert again.order_versions.total() == again.canonical_versions.total() == again.forwarded.total() == 0
 
-    assert +changed.order_versions == +changed.canonical_versions == {A: 1}
+    assert +changed.order_versions == +changed.canonical_versions == +changed.forwarded == {A: 1}
 
     # The changed order goes to express as well, and stays where it was as it was.
     assert story.queues == {"express-orders": 708 + 1, "standard-orders": 6_203, "unknown-orders": 8}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import httpx
 from dependency_injector import providers
 from hypothesis import given
 
 from api_exchange_core import Exchange, Message
 from api_exchange_core.domain.names import QueueName
+from api_exchange_core.http import ApiClient
 from api_exchange_testing import Harness, assert_idempotent
 from api_exchange_testing.simulation import Simulation, explore
 from api_exchange_testing.strategies import entity_references, messages, payloads_of
@@ -26,19 +28,23 @@ ORDERS: Sequence[JsonObject] = [
     {"id": "o-2", "customer": "7", "placed_on": "1998-07-02", "cds": 1, "total": "9.99", "currency": "USD"},
     {"id": "o-3", "customer": "9", "placed_on": "1998-07-02", "cds": 1, "total": "0.00", "currency": "USD"},
 ]
+PAGE = 2
 OUTPUTS = [QueueName(name) for name in ("express-orders", "standard-orders", "unknown-orders")]
 
 
-class Shelf:
+def shelf(request: httpx.Request) -> httpx.Response:
     """Stands in for the shop's API."""
-
-    def get_data(self) -> Sequence[JsonObject]:
-        return ORDERS
+    start = int(request.url.params.get("cursor", 0))
+    end = start + PAGE
+    return httpx.Response(
+        200, json={"orders": ORDERS[start:end], "next_cursor": str(end) if end < len(ORDERS) else None}
+    )
 
 
 def orders() -> Exchange:
-    parts = OrdersContainer(shop_url="", accounts={})
-    parts.shop.override(providers.Object(Shelf()))
+    parts = OrdersContainer(shop_url="http://shop.example")
+    client = ApiClient("shop", base_url=parts.shop_url(), transport=httpx.MockTransport(shelf))
+    parts.shop.override(providers.Object(client))
     return declare(parts)
 
 
@@ -68,6 +74,7 @@ def test_every_order_arrives_where_it_belongs() -> None:
     harness.tick("fetch-orders")
     harness.run()
     assert [len(harness.queue(name)) for name in OUTPUTS] == [2, 2, 2]  # each order for two tenants
+    assert harness.counts["fetch-orders"] == {"completed": 4}  # and two pages
     assert harness.dead_letters() == []
 
 

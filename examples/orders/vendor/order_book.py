@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
@@ -44,6 +44,9 @@ class OrderBook:
     def __len__(self) -> int:
         return len(self._ids)
 
+    def __iter__(self) -> Iterator[Order]:
+        return (self._orders[order_id] for order_id in self._ids)
+
     def page(self, *, after: str, limit: int) -> tuple[list[Order], bool]:
         """Up to *limit* orders whose ids follow *after* (empty: from the first), and whether more follow."""
         start = bisect_right(self._ids, after)
@@ -60,13 +63,17 @@ class OrderBook:
         return changed
 
 
-def order_books() -> dict[str, OrderBook]:
-    """The two accounts of the shop, by tenant: customers with odd sample numbers, and with even ones."""
+def order_books(*, most: int | None = None) -> dict[str, OrderBook]:
+    """The two accounts of the shop, by tenant: customers with odd sample numbers, and with even ones.
+
+    Args:
+        most: only the first so many orders of each; None for all.
+    """
     orders: dict[str, list[Order]] = {"customer-a": [], "customer-b": []}
     for purchase in read_purchases():
         tenant = "customer-a" if purchase.sample_number % 2 else "customer-b"
         orders[tenant].append(_order(purchase))
-    return {tenant: OrderBook(of_tenant) for tenant, of_tenant in orders.items()}
+    return {tenant: OrderBook(of_tenant[:most]) for tenant, of_tenant in orders.items()}
 
 
 def _order(purchase: Purchase) -> Order:

@@ -17,7 +17,7 @@ import uvicorn
 from examples.orders.vendor.app import ShopEndpoints, create_app
 from examples.orders.vendor.faults import Faults
 from examples.orders.vendor.oauth import Credentials, TokenIssuer
-from examples.orders.vendor.order_book import order_books
+from examples.orders.vendor.order_book import Order, order_books
 
 HOST = "127.0.0.1"
 TOKEN_LIFETIME = timedelta(seconds=300)
@@ -29,6 +29,7 @@ class VendorApi:
 
     Args:
         port: 0 for any free one.
+        orders: how many of its orders each account has at most; None for all.
         token_lifetime: how long an access token is good for.
         clock: seconds that only grow; decides when tokens expire.
 
@@ -40,10 +41,12 @@ class VendorApi:
         self,
         *,
         port: int = 0,
+        orders: int | None = None,
         token_lifetime: timedelta = TOKEN_LIFETIME,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        books = order_books()
+        books = order_books(most=orders)
+        self._books = books
         self._port = port
         self._accounts = {tenant: _new_credentials(tenant) for tenant in books}
         self._requests: Counter[str] = Counter()
@@ -76,6 +79,14 @@ class VendorApi:
     def requests(self) -> dict[str, int]:
         """How often each path was asked for so far."""
         return dict(self._requests)
+
+    def orders(self, tenant: str) -> list[Order]:
+        """The orders of *tenant*'s account as they are now.
+
+        Raises:
+            LookupError: the tenant has no account.
+        """
+        return list(self._books[tenant])
 
     def credentials(self, tenant: str) -> Credentials:
         """The client id and the client secret of *tenant*'s account.

@@ -164,3 +164,36 @@ def test_nothing_of_it_tells_a_key(sealer: AesGcmSealer) -> None:
     assert repr(sealer) == "AesGcmSealer(keyring='API_EXCHANGE_KEYS')"
     assert "old" in repr(sealer._known)
     assert repr(OLD) not in repr(sealer._known)
+
+
+def test_a_source_that_is_out_of_reach_is_not_waited_for_by_everybody(
+    source: Source, clock: VirtualClock
+) -> None:
+    sealer = AesGcmSealer(source, clock)
+    sealer.seal(SECRET, bound_to=BOUND_TO)
+    clock.advance(KEYS_MEMORY)
+    source.is_down, source.asked = True, 0
+    for _ in range(20):
+        sealer.seal(SECRET, bound_to=BOUND_TO)
+        clock.advance(timedelta(seconds=1))
+    assert source.asked == 4
+    source.is_down = False
+    source.hold("new", "old")
+    clock.advance(timedelta(seconds=5))
+    assert key_id_of(sealer.seal(SECRET, bound_to=BOUND_TO)) == "new"
+
+
+def test_a_key_that_may_be_in_a_source_out_of_reach_is_no_lost_key(
+    source: Source, clock: VirtualClock
+) -> None:
+    sealer, ahead = AesGcmSealer(source, clock), AesGcmSealer(Source("new", "old"), clock)
+    sealer.seal(SECRET, bound_to=BOUND_TO)
+    sealed = ahead.seal(SECRET, bound_to=BOUND_TO)
+    source.hold("new", "old")
+    source.is_down = True
+    clock.advance(timedelta(seconds=5))
+    with pytest.raises(TransientError, match="the vault does not answer"):
+        sealer.unseal(sealed, bound_to=BOUND_TO)
+    source.is_down = False
+    clock.advance(timedelta(seconds=5))
+    assert sealer.unseal(sealed, bound_to=BOUND_TO) == SECRET

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,6 @@ from sqlalchemy import Engine
 from api_exchange_core.adapters.crypto.aes_gcm import KEYRING, KEYS_MEMORY, AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.files.payload_store import FilePayloadStore
-from api_exchange_core.adapters.files.webhook_secrets import FileWebhookSecrets
 from api_exchange_core.adapters.json.canonical_encoder import OrjsonCanonicalEncoder
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
@@ -59,7 +57,6 @@ from api_exchange_core.ports.payload_store import PayloadStore
 from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.secret_source import SecretSource
-from api_exchange_core.ports.webhook_secrets import WebhookSecrets
 from api_exchange_testing import InMemorySecretSource
 from api_exchange_testing.conformance import (
     BacklogSuite,
@@ -102,7 +99,6 @@ from api_exchange_testing.conformance import (
     TokenStoreSuite,
     Transport,
     UnitOfWorkSuite,
-    WebhookSecretsSuite,
 )
 from api_exchange_testing.conformance.budgets import ConnectBudgets
 from api_exchange_testing.conformance.credential_store import ConnectCredentials
@@ -115,7 +111,6 @@ from api_exchange_testing.conformance.request_log import ConnectRequestLog
 from api_exchange_testing.conformance.secret_source import Keep
 from api_exchange_testing.conformance.tenant_directory import Connect
 from api_exchange_testing.conformance.token_store import ConnectTokens, TokenClient
-from api_exchange_testing.conformance.webhook_secrets import Knowing, Secrets
 
 GRACE = timedelta(seconds=5)
 TENANTS = (TenantId("customer-a"), TenantId("customer-b"))
@@ -221,25 +216,6 @@ class TestSqlLeases(LeasesSuite):
     @pytest.fixture
     def connect_leases(self, new_engine: NewEngine) -> ConnectLeases:
         return lambda: SqlLeases(new_engine())
-
-
-class TestFileWebhookSecrets(WebhookSecretsSuite):
-    @pytest.fixture
-    def knowing(self, tmp_path: Path) -> Knowing:
-        def known(secrets: Secrets) -> WebhookSecrets:
-            by_system: dict[str, object] = {
-                system: list(of) for (who, system), of in secrets.items() if who is None
-            }
-            for who, system in secrets:
-                if who is not None:
-                    tenants = by_system.setdefault(system, {})
-                    assert isinstance(tenants, dict)
-                    tenants[who] = list(secrets[who, system])
-            path = tmp_path / "secrets.json"
-            path.write_text(json.dumps(by_system), encoding="utf-8")
-            return FileWebhookSecrets(path)
-
-        return known
 
 
 class TestSqlRequestLog(RequestLogSuite):

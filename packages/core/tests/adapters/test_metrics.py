@@ -221,6 +221,13 @@ def test_further_calls_within_an_attempt_are_counted(meters: Meters) -> None:
     assert meters.values("api_exchange.quick_retries", "api_exchange.function") == {("to-canonical",): 2}
 
 
+def test_waits_for_tokens_are_in_seconds_by_api(meters: Meters) -> None:
+    observer = TelemetryObserver(metrics=Metrics(meters.meter))
+    for seconds in (0.25, 2):
+        observer.token_waited(TenantId("customer-a"), api="shop", waited=timedelta(seconds=seconds))
+    assert meters.values("api_exchange.token.wait", "api_exchange.api") == {("shop",): 2.25}
+
+
 def test_metrics_that_cannot_be_counted_fail_no_work() -> None:
     class Broken(Metrics):
         @override
@@ -231,6 +238,11 @@ def test_metrics_that_cannot_be_counted_fail_no_work() -> None:
         def event(self, name: str) -> None:
             raise RuntimeError("hunter2")
 
+        @override
+        def token_waited(self, api: str, waited: timedelta) -> None:
+            raise RuntimeError("hunter2")
+
     observer = TelemetryObserver(metrics=Broken())
     observer.handled(handled())
+    observer.token_waited(TenantId("customer-a"), api="shop", waited=timedelta(0))
     observer.event("relay.error")

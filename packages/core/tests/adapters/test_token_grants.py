@@ -6,7 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
@@ -39,6 +39,7 @@ class Endpoint:
     body: bytes = b'{"access_token": "tok-1", "token_type": "Bearer", "expires_in": 3600}'
     headers: Mapping[str, str] = field(default_factory=dict)
     silent: bool = False
+    drips: bool = False
     forms: list[dict[str, str]] = field(default_factory=list)
     authorization: list[str | None] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
@@ -55,6 +56,11 @@ def endpoint() -> Iterator[Endpoint]:
             answers.authorization.append(self.headers["authorization"])
             if answers.silent:
                 answers.over.wait()
+                return
+            if answers.drips:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                while not answers.over.wait(0.05):
+                    self.wfile.write(b"x")
                 return
             self.send_response(answers.status)
             for name, value in answers.headers.items():
@@ -84,6 +90,20 @@ def client(endpoint: Endpoint, *, auth: ClientAuth = ClientAuth.BASIC) -> Client
         auth=auth,
         extra={"audience": "a"},
     )
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_machine_sees_the_secret_only_if_the_application_says_so(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, endpoint.url.removesuffix("/token"))
+    elsewhere = replace(client(endpoint), token_url="http://shop.invalid/token")
+    with pytest.raises(TokenRefusedError, match="cannot be reached"):
+        elsewhere.ask(None)
+    assert endpoint.forms == []
+    assert replace(elsewhere, trust_env=True).ask(None).token == Secret("tok-1")
 
 
 def test_client_credentials_go_into_the_header_encoded_as_the_rfc_says(endpoint: Endpoint) -> None:
@@ -180,7 +200,16 @@ def test_a_vendor_that_does_not_answer_is_not_waited_for(endpoint: Endpoint) -> 
     grant = ClientCredentials(
         token_url=endpoint.url, credentials=lambda: CREDENTIALS, timeout=timedelta(milliseconds=200)
     )
-    with pytest.raises(RetryableError, match="ReadTimeout"):
+    with pytest.raises(RetryableError, match=r"no whole answer within 0\.\d+ s"):
+        grant.ask(None)
+
+
+def test_a_vendor_that_answers_a_byte_at_a_time_does_not_outlast_the_lease(endpoint: Endpoint) -> None:
+    endpoint.drips = True
+    grant = ClientCredentials(
+        token_url=endpoint.url, credentials=lambda: CREDENTIALS, timeout=timedelta(seconds=0.3)
+    )
+    with pytest.raises(RetryableError, match=r"no whole answer within 0\.3 s"):
         grant.ask(None)
 
 

@@ -184,6 +184,23 @@ def test_there_is_no_fact_that_breaks_a_line_or_the_work_that_is_watched(
     assert "reason" in line
 
 
+@pytest.mark.parametrize(
+    ("event", "level"),
+    [("request.unproven", "info"), ("chore.done", "info"), ("one.that.is.new", "warning")],
+)
+def test_an_event_is_a_warning_unless_nobody_has_to_look_at_it(logs: Logs, event: str, level: str) -> None:
+    StructlogObserver().event(event)
+    assert (logs.line["event"], logs.line["level"]) == (event, level)
+
+
+def test_a_wait_for_a_token_has_a_line_from_a_second_on(logs: Logs) -> None:
+    for milliseconds in (0, 999, 1_000):
+        waited = timedelta(milliseconds=milliseconds)
+        StructlogObserver().token_waited(TenantId("customer-a"), api="shop", waited=waited)
+    line = logs.line
+    assert (line["event"], line["level"], line["seconds"]) == ("token.waited", "info", 1)
+
+
 def test_a_level_that_is_asked_for_leaves_out_what_is_below(logs: Logs) -> None:
     logs.configure(level="WARNING")
     observer = StructlogObserver()

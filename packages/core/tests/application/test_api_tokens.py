@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,12 +18,14 @@ from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.application.api_tokens import ApiTokens
+from api_exchange_core.application.held_tokens import MOST_HELD, HeldTokens
 from api_exchange_core.application.token_plan import CallableGrant, TokenPlan
 from api_exchange_core.domain.api_token import MOST_REFUSALS, TokenId, TokenKey, TokenPool, TokenUse
 from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
 from api_exchange_core.domain.errors import (
     DeclarationError,
     DeferError,
+    ExchangeError,
     PermanentError,
     RetryableError,
     TransientError,
@@ -33,7 +36,7 @@ from api_exchange_core.domain.token_answer import TokenAnswer
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.sealer import SealedText, Sealer
 from api_exchange_core.ports.token_grant import TokenGrant, TokenRefusedError
-from api_exchange_core.ports.token_store import NewToken, TokenLease, TokenState
+from api_exchange_core.ports.token_store import NewToken, Takeover, TokenLease, TokenState
 from api_exchange_testing import RecordingObserver, SeededRandomness, VirtualClock
 from api_exchange_testing.conformance._threads import all_at_once
 from api_exchange_testing.memory.sleeper import VirtualSleeper
@@ -92,7 +95,7 @@ class Vendor(TokenGrant):
         return sum(end > self.clock.now() for _, end in self.issued)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Skewed(Clock):
     true: VirtualClock
     by: timedelta
@@ -186,13 +189,16 @@ def test_instances_do_not_all_look_for_the_next_one_at_once(deployment: Deployme
     assert max(until) - min(until) > timedelta(seconds=30)
 
 
-def test_a_vendor_in_trouble_harms_nobody_as_long_as_the_token_is_valid(deployment: Deployment) -> None:
+@pytest.mark.parametrize("error", [RetryableError("503"), ValueError("of an application's own grant")])
+def test_a_vendor_in_trouble_harms_nobody_as_long_as_the_token_is_valid(
+    deployment: Deployment, error: Exception
+) -> None:
     instance = deployment.instance()
     old = deployment.token(instance)
     deployment.clock.advance(HOUR - timedelta(minutes=2))
 
     def fail() -> None:
-        raise RetryableError("503")
+        raise error
 
     deployment.vendor.meanwhile = fail
     assert deployment.token(instance) == old
@@ -232,8 +238,8 @@ def test_while_one_asks_another_instance_waits_for_it(deployment: Deployment, sk
     assert deployment.token(second) == "token-0"  # the leader died, and its lease ran out
     assert deployment.plan().lease <= deployment.clock.now() - began < deployment.plan().lease + 3 * SECOND
     assert deployment.token(first) == "token-0"
-    (waited,) = [one.facts for one in deployment.observer.events if one.name == "token.waited"]
-    assert float(str(waited["seconds"])) >= 15
+    waits = [wait.waited >= timedelta(seconds=15) for wait in deployment.observer.token_waits]
+    assert waits == [True, False]  # the other instance found it in the store
 
 
 def test_nobody_waits_beyond_its_deadline(deployment: Deployment) -> None:
@@ -243,6 +249,7 @@ def test_nobody_waits_beyond_its_deadline(deployment: Deployment) -> None:
     at = deployment.clock.now() + timedelta(seconds=5)
     with pytest.raises(DeferError, match="no time to wait"):
         deployment.token(instance, deadline=Deadline(at))
+    assert [one.api for one in deployment.observer.token_waits] == [KEY.api]
     assert deployment.clock.now() < at
     with pytest.raises(DeferError):
         deployment.token(instance, deadline=Deadline(is_called_off=lambda: True))
@@ -250,7 +257,7 @@ def test_nobody_waits_beyond_its_deadline(deployment: Deployment) -> None:
 
 def test_who_has_too_little_time_does_not_begin_to_ask(deployment: Deployment) -> None:
     at = deployment.clock.now() + timedelta(seconds=9)
-    with pytest.raises(DeferError):
+    with pytest.raises(DeferError, match=r"may take 10 s.*more time, or the grant a shorter timeout"):
         deployment.token(deployment.instance(), deadline=Deadline(at))
     assert deployment.vendor.asked == []
 
@@ -289,6 +296,98 @@ def test_what_was_declared_invalid_is_handed_out_no_more(deployment: Deployment)
     assert len(deployment.vendor.asked) == 2
 
 
+def test_a_token_that_another_thread_reads_while_it_is_being_refused_is_not_handed_out_again(
+    deployment: Deployment,
+) -> None:
+    others: list[str] = []
+
+    class SlowToInvalidate(InMemoryTokenStore):
+        def invalidate(self, key: TokenKey, token_id: TokenId) -> bool:
+            deployment.vendor.meanwhile = lambda: None
+            others.append(deployment.token(instance))  # before the store has heard of it
+            return super().invalidate(key, token_id)
+
+    deployment.store = SlowToInvalidate(deployment.clock)
+    instance = deployment.instance()
+    refused = instance.get(KEY, deployment.plan())
+    instance.invalidate(KEY, refused.token_id)
+    assert others == ["token-1"]
+    assert deployment.token(instance) == "token-1"
+    assert len(deployment.vendor.asked) == 2
+
+
+def test_a_token_that_was_read_before_it_was_refused_is_not_kept(deployment: Deployment) -> None:
+    class RefusedMeanwhile(InMemoryTokenStore):
+        due = False
+
+        def read(self, key: TokenKey) -> Mapping[int, TokenState]:
+            states = super().read(key)
+            if self.due:
+                self.due = False
+                instance.invalidate(key, TokenId(str(states[0].token_id)))
+            return states
+
+    deployment.store = store = RefusedMeanwhile(deployment.clock)
+    deployment.token(deployment.instance())
+    instance = deployment.instance()
+    store.due = True
+    assert deployment.token(instance) == "token-1"
+    assert len(deployment.vendor.asked) == 2
+
+
+def test_a_refusal_that_the_store_has_not_heard_of_can_be_said_again(deployment: Deployment) -> None:
+    class OutOfReach(InMemoryTokenStore):
+        times = 1
+
+        def invalidate(self, key: TokenKey, token_id: TokenId) -> bool:
+            self.times -= 1
+            if self.times == 0:
+                raise TransientError("out of reach")
+            return super().invalidate(key, token_id)
+
+    deployment.store = OutOfReach(deployment.clock)
+    instance, plan = deployment.instance(), deployment.plan(pool=TokenPool(max_active=1))
+    held = instance.get(KEY, plan)
+    with pytest.raises(TransientError):
+        instance.invalidate(KEY, held.token_id)
+    assert instance.get(KEY, plan).token_id == held.token_id
+    assert instance.invalidate(KEY, held.token_id)
+    assert instance.get(KEY, plan).token_id != held.token_id
+
+
+def test_a_token_that_has_ended_when_it_arrives_is_not_handed_out(deployment: Deployment) -> None:
+    deployment.vendor.life, deployment.vendor.takes = 5 * SECOND, 6 * SECOND
+    with pytest.raises(RetryableError, match="took too long"):
+        deployment.token(deployment.instance())
+    deployment.vendor.takes = SECOND
+    assert deployment.token(deployment.instance()) == "token-1"
+
+
+def test_a_clock_that_is_set_back_makes_no_token_younger(deployment: Deployment) -> None:
+    local = Skewed(deployment.clock, timedelta(0))
+    instance = ApiTokens(
+        deployment.store,
+        deployment.sealer,
+        local,
+        VirtualSleeper(deployment.clock),
+        SeededRandomness(1),
+        deployment.observer,
+    )
+    deployment.token(instance)
+    local.by = timedelta(hours=-5)
+    deployment.clock.advance(HOUR)
+    assert deployment.token(instance) == "token-1"
+
+
+def test_tokens_in_memory_are_as_many_as_fit_and_no_more(deployment: Deployment) -> None:
+    held = deployment.instance().get(KEY, deployment.plan())
+    tokens = HeldTokens(deployment.clock)
+    keys = [TokenKey(TenantId(f"customer-{number}"), "shop") for number in range(MOST_HELD + 1)]
+    assert all(tokens.hold(key, held) for key in keys)
+    assert tokens.fresh(keys[0]) is None
+    assert tokens.fresh(keys[1]) is tokens.fresh(keys[-1]) is held
+
+
 def test_a_refusal_opens_the_circuit_for_all_and_each_time_for_longer(deployment: Deployment) -> None:
     first, second = deployment.instance(), deployment.instance()
 
@@ -309,6 +408,20 @@ def test_a_refusal_opens_the_circuit_for_all_and_each_time_for_longer(deployment
     assert [bar.total_seconds() for bar in bars] == [5, 10, 20, 40]
     deployment.vendor.meanwhile = lambda: None
     assert deployment.token(second) == "token-4"
+    assert deployment.store.read(KEY)[0].failures == 0
+
+
+def test_a_late_leader_that_is_refused_takes_the_token_of_its_successor(deployment: Deployment) -> None:
+    late, successor = deployment.instance(), deployment.instance()
+
+    def stand_still() -> None:
+        deployment.vendor.meanwhile = lambda: None
+        deployment.clock.advance(deployment.plan().lease)
+        deployment.token(successor)
+        raise TokenRefusedError("429")
+
+    deployment.vendor.meanwhile = stand_still
+    assert deployment.token(late) == "token-1"
     assert deployment.store.read(KEY)[0].failures == 0
 
 
@@ -460,6 +573,104 @@ def test_a_refusal_uses_nothing_up(rotating: Deployment) -> None:
     assert rotating.token(rotating.instance()) == "token-1"
 
 
+def test_a_refusal_that_the_store_hears_of_late_uses_nothing_up_either(rotating: Deployment) -> None:
+    class Hiccup(InMemoryTokenStore):
+        times = 3
+
+        def give_back(
+            self,
+            lease: TokenLease,
+            *,
+            failed: bool,
+            bar: timedelta = timedelta(0),
+            live_for: timedelta = timedelta(0),
+        ) -> bool:
+            self.times -= 1
+            if self.times > 0:
+                raise TransientError("connection lost")
+            return super().give_back(lease, failed=failed, bar=bar, live_for=live_for)
+
+    def refuse() -> None:
+        raise TokenRefusedError("503")
+
+    rotating.store = Hiccup(rotating.clock)
+    rotating.vendor.meanwhile = refuse
+    with pytest.raises(DeferError):
+        rotating.token(rotating.instance())
+    rotating.clock.advance(timedelta(minutes=1))
+    rotating.vendor.meanwhile = lambda: None
+    assert rotating.token(rotating.instance()) == "token-1"
+
+
+class Crashing(InMemoryTokenStore):
+    """Ends the instance before or after a change, once."""
+
+    at: str | None = None
+
+    def claim(  # the signature of the port
+        self,
+        key: TokenKey,
+        *,
+        slot: int,
+        seen: TokenId | None,
+        owner: str,
+        lease: timedelta,
+        takeover: Takeover,
+    ) -> TokenLease | None:
+        self._die("before claim")
+        claimed = super().claim(key, slot=slot, seen=seen, owner=owner, lease=lease, takeover=takeover)
+        self._die("after claim")
+        return claimed
+
+    def store(self, lease: TokenLease, token: NewToken) -> bool:
+        self._die("before store")
+        stored = super().store(lease, token)
+        self._die("after store")
+        return stored
+
+    def _die(self, here: str) -> None:
+        if self.at == here:
+            self.at = None
+            raise Killed
+
+
+@pytest.mark.parametrize(
+    ("crash", "is_told", "presented"),
+    [
+        ("before claim", False, ["refresh-0"]),
+        ("after claim", True, ["refresh-0"]),  # nobody can know that it was not sent yet
+        ("at the vendor", True, ["refresh-0", "refresh-0"]),  # the second time because an operator said so
+        ("before store", True, ["refresh-0", "refresh-0"]),
+        ("after store", False, ["refresh-0"]),
+    ],
+)
+def test_wherever_an_instance_dies_no_refresh_token_is_sent_twice_unasked(
+    rotating: Deployment, crash: str, is_told: bool, presented: Sequence[str]
+) -> None:
+    rotating.store = store = Crashing(rotating.clock)
+    rotating.token(rotating.instance())
+    rotating.clock.advance(HOUR)
+
+    def die() -> None:
+        rotating.vendor.meanwhile = lambda: None
+        raise Killed
+
+    if crash == "at the vendor":
+        rotating.vendor.meanwhile = die
+    store.at = crash
+    with pytest.raises(Killed):
+        rotating.token(rotating.instance())
+    if is_told:
+        for _ in range(3):
+            with pytest.raises(PermanentError, match="tokens reset"):
+                rotating.token(rotating.instance())
+            rotating.clock.advance(HOUR)
+        assert rotating.vendor.asked.count("refresh-0") == len(presented) - 1
+        assert store.reset(KEY) == 1
+    rotating.token(rotating.instance())
+    assert [asked for asked in rotating.vendor.asked if asked == "refresh-0"] == presented
+
+
 def test_a_leader_that_was_only_slow_ends_its_exchange_after_all(rotating: Deployment) -> None:
     slow, other = rotating.instance(), rotating.instance()
 
@@ -497,6 +708,43 @@ def test_a_pool_gives_instances_tokens_of_their_own_until_it_is_full(deployment:
     assert len(set(used[:3])) == 3
     assert len(set(used)) == 3
     assert all(used.count(token) >= 4 for token in set(used))
+
+
+def test_in_a_pool_a_token_of_unsaid_life_counts_for_as_long_as_a_token_may_live(
+    deployment: Deployment,
+) -> None:
+    issued: list[datetime] = []
+
+    def ask() -> TokenAnswer:
+        issued.append(deployment.clock.now())
+        return TokenAnswer.of(f"token-{len(issued)}")
+
+    plan = TokenPlan(grant=CallableGrant(ask), pool=TokenPool(max_active=1, lifetime=HOUR))
+    deployment.instance().get(KEY, plan)
+    deployment.clock.advance(timedelta(minutes=30))
+    with pytest.raises(DeferError):
+        deployment.instance().get(KEY, plan)
+    deployment.clock.advance(HOUR)
+    deployment.instance().get(KEY, plan)
+    assert issued[1] - issued[0] > HOUR
+
+
+def test_in_a_pool_what_a_dead_instance_asked_for_counts_by_the_vendors_clock_too(
+    deployment: Deployment,
+) -> None:
+    def die() -> None:
+        raise Killed
+
+    plan = deployment.plan(pool=TokenPool(max_active=1, lifetime=HOUR, skew=timedelta(minutes=2)))
+    deployment.vendor.meanwhile = die
+    with pytest.raises(Killed):
+        deployment.instance().get(KEY, plan)
+    deployment.vendor.meanwhile = lambda: None
+    deployment.clock.advance(HOUR + timedelta(minutes=1))
+    with pytest.raises(DeferError):
+        deployment.instance().get(KEY, plan)
+    deployment.clock.advance(timedelta(minutes=2))
+    assert deployment.instance().get(KEY, plan).token.reveal() == "token-1"
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -575,14 +823,27 @@ def test_uses_are_counted_without_a_write_a_call(deployment: Deployment) -> None
     assert deployment.store.read(KEY)[0].uses == 101
 
 
-def test_counts_that_are_lost_fail_no_call(deployment: Deployment) -> None:
+@pytest.mark.parametrize("error", [TransientError("out of reach"), PermanentError("no right to")])
+def test_counts_that_are_lost_fail_no_call(deployment: Deployment, error: ExchangeError) -> None:
     class Uncounted(InMemoryTokenStore):
+        def count(self, uses: object) -> None:
+            raise error
+
+    deployment.store = Uncounted(deployment.clock)
+    instance = deployment.instance()
+    assert deployment.token(instance) == "token-0"
+    deployment.clock.advance(2 * HOUR)
+    assert deployment.token(instance) == "token-1"
+    assert "token.uses_lost" in [one.name for one in deployment.observer.events]
+
+
+def test_nothing_to_count_asks_the_store_for_nothing(deployment: Deployment) -> None:
+    class Unreachable(InMemoryTokenStore):
         def count(self, uses: object) -> None:
             raise TransientError("out of reach")
 
-    deployment.store = Uncounted(deployment.clock)
-    assert deployment.token(deployment.instance()) == "token-0"
-    assert "token.uses_lost" in [one.name for one in deployment.observer.events]
+    deployment.store = Unreachable(deployment.clock)
+    assert deployment.instance().flush_uses() == 0
 
 
 # In one process
@@ -627,6 +888,53 @@ def test_on_an_event_loop_one_task_asks_and_the_others_wait(deployment: Deployme
 
     assert asyncio.run(all_of_them()) == ["token-0"] * 50
     assert len(deployment.vendor.asked) == 1
+
+
+def test_tasks_that_wait_for_a_token_leave_the_threads_of_the_event_loop_to_others(
+    deployment: Deployment,
+) -> None:
+    clock = SystemClock()
+    instance = ApiTokens(
+        InMemoryTokenStore(clock),
+        deployment.sealer,
+        clock,
+        SystemSleeper(),
+        SystemRandomness(),
+        deployment.observer,
+    )
+    all_wait, goes_on = threading.Event(), threading.Event()
+
+    def slowly() -> tuple[str, float]:
+        assert goes_on.wait(5)
+        return "token-0", 3600
+
+    async def all_of_them() -> list[str]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        busy = [asyncio.ensure_future(asyncio.to_thread(all_wait.wait, 5)) for _ in range(2)]
+        await asyncio.sleep(0)
+        plan = TokenPlan(grant=CallableGrant(slowly))
+        waiting = [asyncio.ensure_future(instance.get_async(KEY, plan)) for _ in range(100)]
+        await asyncio.sleep(0)
+        all_wait.set()
+        await asyncio.gather(*busy)
+        await asyncio.to_thread(goes_on.set)
+        return [held.token.reveal() for held in await asyncio.gather(*waiting)]
+
+    assert asyncio.run(all_of_them()) == ["token-0"] * 100
+
+
+def test_a_task_that_is_cancelled_keeps_nobody_from_asking(deployment: Deployment) -> None:
+    instance = deployment.instance()
+
+    async def cancelled_and_then() -> str:
+        task = asyncio.ensure_future(instance.get_async(KEY, deployment.plan()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return (await instance.get_async(KEY, deployment.plan())).token.reveal()
+
+    assert asyncio.run(cancelled_and_then()).startswith("token-")
 
 
 @pytest.fixture(autouse=True)

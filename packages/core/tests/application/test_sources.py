@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from api_exchange_core import (
     DeclarationError,
+    DeferError,
     Exchange,
     Message,
     Page,
@@ -77,12 +78,14 @@ class FetchOrders(ProcessorInterface):
 @dataclass
 class FetchOrdersAsync(ProcessorInterface):
     api: Api
+    pages_per_message: int = 1
 
     async def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
         async def fetch(request: PageRequest) -> Page[int]:
             return self.api.fetch(request)
 
-        async for page in context.source("orders").pages(fetch):
+        source = context.source("orders", pages_per_message=self.pages_per_message)
+        async for page in source.pages(fetch):
             for number in page:
                 context.persist_entity(
                     external_id=number, canonical_type="order", source="shop", data={"number": number}
@@ -187,6 +190,28 @@ def test_a_call_that_fails_asks_for_its_page_again_and_for_no_other() -> None:
     harness.run()
     assert api.asked == [None, 2, 2, 4, 4, 4]
     assert numbers(harness) == list(range(5))
+
+
+@pytest.mark.parametrize("kind", [FetchOrders, FetchOrdersAsync])
+def test_pages_that_were_taken_before_the_api_asks_for_a_wait_are_kept(
+    kind: Callable[..., ProcessorInterface],
+) -> None:
+    """The API lets two requests a minute through. Were the two given up with the third, no call would ever be done."""
+    passed: list[datetime] = []
+
+    def before(_: PageRequest) -> None:
+        now = harness.clock.now()
+        if len([at for at in passed if now - at < timedelta(minutes=1)]) == 2:
+            raise DeferError("two a minute", delay=timedelta(minutes=1))
+        passed.append(now)
+
+    api = Api(orders=10, before=before)
+    harness = harness_of(kind(api, pages_per_message=5))
+    tick(harness)
+    harness.run()
+    assert len(passed) == 5
+    assert numbers(harness) == list(range(10))
+    assert harness.dead_letters() == []
 
 
 def test_a_tick_that_comes_while_a_run_is_under_way_begins_no_second_one() -> None:
@@ -486,6 +511,45 @@ def test_a_checkpoint_kept_by_hand_is_saved_with_what_the_call_persists() -> Non
     harness.run()
     assert numbers(harness) == [0, 1, 2]
     assert (stored(harness, "stock").cursor, stored(harness, "stock").version) == (3, 3)
+
+
+@pytest.mark.parametrize("saved_first", [True, False])
+def test_a_source_that_a_call_extracts_is_not_kept_by_hand_in_the_same_call(saved_first: bool) -> None:
+    class Both(ProcessorInterface):
+        def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+            if saved_first:
+                context.checkpoint("orders").save(7)
+            for _ in context.source("orders").pages(api.fetch):
+                pass
+            context.checkpoint("orders").save(7)
+            return ProcessingResult.create_success()
+
+    api = Api(orders=5)
+    harness = harness_of(Both())
+    tick(harness)
+    harness.run()
+    ((_, failure),) = harness.dead_letters()
+    assert "'orders'" in failure.reason
+    assert "give it another name" in failure.reason
+
+
+def test_a_child_does_not_belong_to_the_run_though_its_metadata_are_copied_from_the_message() -> None:
+    class Copies(ProcessorInterface):
+        def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+            result = ProcessingResult.create_success()
+            for page in context.source("orders").pages(Api(orders=4).fetch):
+                for number in page:
+                    result.add_output_message({"number": number}, metadata={**message.metadata, "shop": "x"})
+            if result.output_messages:
+                result.add_output_handler(QueueOutputHandler("orders"))
+            return result
+
+    harness = harness_of(Copies())
+    tick(harness)
+    harness.run()
+    sent = harness.queue("orders")
+    assert [set(message.metadata) & MARKS for message in sent] == [set()] * 4
+    assert sent[3].metadata["shop"] == "x"
 
 
 def test_a_call_that_comes_to_its_source_after_its_message_is_done_begins_no_run() -> None:

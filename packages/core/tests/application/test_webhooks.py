@@ -47,6 +47,7 @@ from api_exchange_testing import (
     Harness,
     InMemoryContainer,
     InMemoryRequestLog,
+    InMemoryWebhookSecrets,
     VirtualClock,
     in_memory_container,
 )
@@ -95,8 +96,9 @@ class Door:
         self.clock = VirtualClock(NOW)
         self.container: InMemoryContainer = in_memory_container(exchange, clock=self.clock)
         self.harness = Harness(exchange, container=self.container)
+        self.secrets = InMemoryWebhookSecrets()
+        self.container.use_cases.webhook_secrets.override(self.secrets)
         self.taker: AcceptRequest = self.container.use_cases.accept()
-        self.secrets = self.container.webhook_secrets()
         for tenant in (A, B):
             self.secrets.set(tenant, "shop", SECRETS[tenant])
             self.secrets.set(tenant, "plain", f"plain of {tenant}")
@@ -483,3 +485,18 @@ def test_however_deliveries_repeat_each_takes_effect_once(order: Sequence[int]) 
         door.accept(door.hooks, webhook(id_=f"msg_{number}", body=b'{"id": %d}' % number))
     payloads = [message.payload for message in door.stored()]
     assert payloads == [{"id": number} for number in dict.fromkeys(order)]
+
+
+def test_each_request_of_a_sender_whose_bodies_repeat_is_a_message() -> None:
+    exchange = Exchange("shop", tenants=[A])
+    changed = exchange.http(
+        "changed",
+        "/changed/{tenant}",
+        TakeAnything,
+        tenant=TenantFromWebhook(PlainHmac("X-Sig", bodies_repeat=True), secrets="plain"),
+    )
+    container = in_memory_container(exchange)
+    container.webhook_secrets().set(A, "plain", f"plain of {A}")
+    accept: AcceptRequest = container.use_cases.accept()
+    answers = [accept.accept(changed, plain(b'{"stock": "changed"}')) for _ in range(2)]
+    assert len({answer.message_id for answer in answers if isinstance(answer, Accepted)}) == 2

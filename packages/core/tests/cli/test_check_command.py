@@ -44,6 +44,26 @@ def test_findings_are_lines_with_their_mends_below(write: Write, api_exchange: R
     )
 
 
+def test_what_proves_the_tenant_of_each_request_is_told(write: Write, api_exchange: Run) -> None:
+    write(
+        "shop_t.py",
+        "from api_exchange_core import GitHubSignature, TenantFromApiKey, TenantFromWebhook\n"
+        + PROCESSORS
+        + "exchange.http('intake', '/orders', Sink, methods=['POST', 'PUT'], tenant=TenantFromApiKey())\n"
+        "exchange.http('git', '/git/{tenant}', Sink, tenant=TenantFromWebhook(GitHubSignature(), 'github'))\n"
+        'exchange.queue("sink", "orders-fetched", Sink)\n',
+    )
+    ended = api_exchange("check", "shop_t", "--strict")
+    assert (ended.exit_code, ended.out.splitlines()) == (
+        0,
+        [
+            "intake: HTTP: POST, PUT /orders by API key in X-API-Key",
+            "git: HTTP: POST /git/{tenant} by GitHub signature with the tenant's secret of github",
+            "orders: 4 functions, nothing found",
+        ],
+    )
+
+
 @pytest.mark.parametrize(("options", "exit_code"), [([], 0), (["--strict"], 1)])
 def test_warnings_fail_a_strict_check_only(
     write: Write, api_exchange: Run, options: list[str], exit_code: int

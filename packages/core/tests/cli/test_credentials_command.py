@@ -9,7 +9,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -21,9 +21,12 @@ from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.application.credential_reader import CredentialReader
+from api_exchange_core.application.make_token import ACCESS, REFRESH, token_binding
 from api_exchange_core.cli.opened import opened
+from api_exchange_core.domain.api_token import TokenId, TokenKey
 from api_exchange_core.domain.credentials import Credentials, SystemName
 from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.token_store import NewToken, Takeover
 
 ACME, SHOP = TenantId("acme"), SystemName("shop")
 SECRET = '{"user": "u", "password": "hunter2Zq81secret"}'
@@ -100,6 +103,13 @@ def test_or_from_a_file_without_the_line_break_at_its_end(run: Run, tmp_path: Pa
     file.write_bytes(f"two\nlines{ending}".encode())
     assert run("credentials", "set", "acme", "shop", "--file", str(file)).exit_code == 0
     assert read() == Credentials(1, b"two\nlines")
+
+
+def test_bytes_that_are_no_line_break_are_kept_to_the_last(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "key.der"
+    file.write_bytes(b"\x30\x82\xff\r")
+    assert run("credentials", "set", "acme", "shop", "--file", str(file)).exit_code == 0
+    assert read() == Credentials(1, b"\x30\x82\xff\r")
 
 
 def test_at_a_terminal_it_is_asked_for_and_not_echoed(run: Run) -> None:
@@ -203,6 +213,38 @@ def test_keys_are_rotated_without_a_moment_at_which_something_cannot_be_read(
     assert json.loads(ended.out) == {"resealed": 1, "current": 0, "failed": []}
     monkeypatch.setenv(KEYS, second)
     assert read() == Credentials(2, SECRET.encode())
+
+
+def test_tokens_are_sealed_anew_with_the_credentials(
+    run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour, key = timedelta(hours=1), TokenKey(ACME, "crm")
+    with opened(None) as store:
+        sealer, tokens = store.sealer(), store.token_store()
+        takeover = Takeover()
+        lease = tokens.claim(key, slot=0, seen=None, owner="one", lease=hour, takeover=takeover)
+        assert lease is not None
+        made = NewToken(
+            token_id=TokenId("t-1"),
+            sealed=sealer.seal(b"access", bound_to=token_binding(key, ACCESS)),
+            refresh=sealer.seal(b"refresh", bound_to=token_binding(key, REFRESH)),
+            expires_in=hour,
+            lifetime=hour,
+            live_for=hour,
+        )
+        assert tokens.store(lease, made)
+    second = new_entry("second")
+    monkeypatch.setenv(KEYS, f"{second},{os.environ[KEYS]}")
+    assert json.loads(run("credentials", "reseal", "--json").out)["resealed"] == 1
+    assert json.loads(run("credentials", "reseal", "--json").out)["current"] == 1
+    monkeypatch.setenv(KEYS, second)
+    with opened(None) as store:
+        state = store.token_store().read(key)[0]
+        assert state.sealed is not None
+        assert state.refresh is not None
+        sealer = store.sealer()
+        assert sealer.unseal(state.sealed, bound_to=token_binding(key, ACCESS)) == b"access"
+        assert sealer.unseal(state.refresh, bound_to=token_binding(key, REFRESH)) == b"refresh"
 
 
 def test_what_cannot_be_sealed_anew_ends_the_command_with_an_error_that_names_it(

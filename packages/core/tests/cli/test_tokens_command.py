@@ -106,7 +106,10 @@ def test_a_reset_lets_a_broken_off_exchange_be_begun_anew(store: SqlTokenStore, 
     assert store.read(KEY)[0].refresh is None
 
 
-def test_a_reset_of_nothing_says_where_to_look(store: SqlTokenStore, api_exchange: Run) -> None:
-    said = api_exchange("tokens", "reset", "acme", "shop")
+@pytest.mark.parametrize("command", ["reset", "invalidate"])
+def test_who_names_what_is_not_there_is_told_where_to_look(
+    store: SqlTokenStore, api_exchange: Run, command: str
+) -> None:
+    said = api_exchange("tokens", command, "acme", "shop")
     assert (said.exit_code, said.out) == (2, "")
     assert "tokens list" in said.err

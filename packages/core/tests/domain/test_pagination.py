@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from api_exchange_core.domain.errors import PermanentError, RetryableError
 from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.pagination.link_header import Link, links
-from api_exchange_core.domain.pagination.page import Page, PageRequest, Paginator
+from api_exchange_core.domain.pagination.page import HttpPage, HttpPageRequest, Paginator
 from api_exchange_core.domain.pagination.styles import (
     CursorPages,
     LinkedPages,
@@ -32,12 +32,12 @@ Answers = Callable[[Mapping[str, str]], tuple[JsonValue, Mapping[str, str]]]
 """An API: the body and headers for the parameters of a query."""
 
 
-def fetch(answers: Answers, request: PageRequest) -> Page:
+def fetch(answers: Answers, request: HttpPageRequest) -> HttpPage:
     url = request.url if "://" in request.url else BASE + request.url
     if request.params:
         url += "?" + urlencode(request.params)
     body, headers = answers(dict(parse_qsl(urlsplit(url).query)))
-    return Page(request, url, headers, json.loads(json.dumps(body)))
+    return HttpPage(request, url, headers, json.loads(json.dumps(body)))
 
 
 def walked(
@@ -184,7 +184,7 @@ def test_no_page_leads_to_another_host(target: str) -> None:
 
 
 def test_a_part_of_an_address_is_taken_from_the_page_it_stands_on() -> None:
-    page = Page(PageRequest("/v1/orders"), "https://shop.example/v1/orders?page=1", {}, None)
+    page = HttpPage(HttpPageRequest("/v1/orders"), "https://shop.example/v1/orders?page=1", {}, None)
     assert page.link("?page=2").url == "https://shop.example/v1/orders?page=2"
     assert page.link("/v2").url == "https://shop.example/v2"
     assert page.link("https://shop.example:443/v3").url == "https://shop.example:443/v3"
@@ -236,7 +236,7 @@ def test_nothing_shows_what_is_on_a_page_or_in_a_state() -> None:
 
 def test_pages_that_come_after_the_end_are_refused() -> None:
     walk = Walk(CursorPages(path="/o", items="/items", cursor="/next"))
-    page = Page(PageRequest("/o"), f"{BASE}/o", {}, {"items": []})
+    page = HttpPage(HttpPageRequest("/o"), f"{BASE}/o", {}, {"items": []})
     walk.arrive(page)
     with pytest.raises(ValueError, match="the walk is over"):
         walk.arrive(page)

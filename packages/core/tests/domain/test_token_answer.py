@@ -75,7 +75,8 @@ def test_a_life_that_is_none_is_refused(expires_in: object) -> None:
         body(access_token="two words"),
         body(access_token="line\r\nSet-Cookie: x"),
         body(access_token="schlüssel"),
-        body(refresh_token=""),
+        body(refresh_token=7),
+        body(refresh_token="schlüssel"),
         body(token_type="mac"),
         body(token_type=5),
         b"[" * 100_000,
@@ -146,3 +147,8 @@ def test_a_secret_cannot_be_empty() -> None:
 class Holder:
     def __init__(self, secret: Secret) -> None:
         self.secret = secret
+
+
+@pytest.mark.parametrize(("said", "kept"), [("", None), ("a refresh token", Secret("a refresh token"))])
+def test_what_a_form_can_carry_as_a_refresh_token_costs_no_exchange(said: str, kept: Secret | None) -> None:
+    assert read_answer(body(refresh_token=said)).refresh_token == kept

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from api_exchange_core import (
     DeclarationError,
     Exchange,
     Message,
+    Page,
+    PageRequest,
     PermanentError,
     ProcessingResult,
     ProcessorContext,
@@ -60,8 +64,10 @@ class SendsChanges(ProcessorInterface):
 class Shop:
     """A harness around a `PagedApi`, whose clock is the vendor's as well unless a test says otherwise."""
 
-    def __init__(self, watermark: Watermark[Record] | None = None, *, page_size: int = 3) -> None:
-        self.api = PagedApi(page_size=page_size)
+    def __init__(
+        self, watermark: Watermark[Record] | None = None, *, page_size: int = 3, api: PagedApi | None = None
+    ) -> None:
+        self.api = PagedApi(page_size=page_size) if api is None else api
         rule = Watermark[Record](at="updated_at", id="id", lag=LAG) if watermark is None else watermark
         exchange = Exchange("shop", tenants=["customer-a"])
         exchange.timer("fetch", Schedule.every(minutes=5), SendsChanges(self.api, rule))
@@ -145,6 +151,77 @@ def test_a_vendor_whose_clock_is_wrong_is_read_all_the_same(skew: timedelta) -> 
         assert shop.extract() == [(f"o{number}", 0)]
 
 
+@dataclass
+class Feed(PagedApi):
+    """Pages in another order than that of the changes: by id, or the newest change first."""
+
+    newest_first: bool = False
+    before: Callable[[PageRequest], None] = lambda _: None
+
+    @override
+    def fetch(self, request: PageRequest) -> Page[Record]:
+        self.before(request)
+        inside = [
+            record
+            for record in self.records.values()
+            if request.window.holds(datetime.fromisoformat(str(record["updated_at"])))
+        ]
+        wanted = sorted(
+            inside,
+            key=lambda one: str(one["updated_at" if self.newest_first else "id"]),
+            reverse=self.newest_first,
+        )
+        start = request.cursor if isinstance(request.cursor, int) else 0
+        end = start + self.page_size
+        return Page(wanted[start:end], next_cursor=end if end < len(wanted) else None)
+
+
+def test_what_changes_behind_a_run_that_is_under_way_is_taken_by_the_next_one() -> None:
+    """The pages go by id: `a` was read when it changes, and `c`, which is still to come, changes after it."""
+    feed = Feed(page_size=1)
+    shop = Shop(api=feed)
+    for id_ in "abc":
+        feed.put(id_, shop.now)
+
+    def change(request: PageRequest) -> None:
+        if request.number == 2:
+            shop.later(minutes=10)
+            feed.put("a", shop.now, rev=1)
+            shop.later(minutes=10)
+            feed.put("c", shop.now, rev=1)
+
+    feed.before = change
+    assert shop.extract() == [("a", 0), ("b", 0), ("c", 1)]
+    feed.before = lambda _: None
+    assert shop.extract() == [("a", 1)]
+    assert shop.extract() == []
+
+
+def test_what_the_lag_has_sent_again_is_known_on_every_page_of_a_feed_that_begins_with_the_newest() -> None:
+    feed = Feed(page_size=1, newest_first=True)
+    shop = Shop(api=feed)
+    feed.put("a", shop.now)
+    feed.put("b", shop.now - timedelta(minutes=1))
+    assert shop.extract() == [("a", 0), ("b", 0)]
+    shop.later(hours=1)
+    feed.put("c", shop.now)
+    assert shop.extract() == [("c", 0)]
+
+
+@pytest.mark.parametrize(
+    "never", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59.999999-05:00"]
+)
+def test_a_record_that_says_never_by_a_time_at_the_end_of_the_calendar_stops_nothing(never: str) -> None:
+    feed = PagedApi(page_size=1)
+    rule = Watermark[Record](at=lambda one: str(one.get("changed", never)), id="id", lag=LAG)
+    shop = Shop(rule, api=feed)
+    feed.put("a", shop.now)
+    assert shop.extract() == [("a", 0)]
+    assert shop.extract() == []
+    feed.put("b", shop.now, changed=shop.now.isoformat())
+    assert shop.extract() == [("b", 0)]
+
+
 def test_what_is_forgotten_is_read_again_and_never_missed() -> None:
     shop = Shop(Watermark(at="updated_at", id="id", lag=LAG, remember=2))
     for number in range(5):
@@ -197,7 +274,7 @@ def test_what_is_remembered_is_bounded_and_is_the_newest_within_the_lag(
         remember=remember,
     )
     run = Run(id="m", queue="q", started_at=START)
-    taken = rule.take(list(enumerate(ats)), run=run, seen={}, now=START, digest=digest)
+    taken = rule.take(list(enumerate(ats)), run=run, seen={}, digest=digest)
     assert len(taken.items) == len(ats)
     near = sorted((at for at in ats if at >= max(ats) - LAG.total_seconds()), reverse=True)
     remembered = sorted((int((one.at - START).total_seconds()) for one in taken.seen.values()), reverse=True)
@@ -223,7 +300,7 @@ def test_a_record_that_says_no_time_or_id_is_refused_without_its_content(
 ) -> None:
     rule = Watermark[dict[str, object]](at="updated_at", id="id")
     with pytest.raises(PermanentError, match=says) as refused:
-        rule.take([record], run=Run(id="m", queue="q", started_at=START), seen={}, now=START, digest=digest)
+        rule.take([record], run=Run(id="m", queue="q", started_at=START), seen={}, digest=digest)
     assert "yesterday" not in str(refused.value)
 
 
@@ -235,7 +312,7 @@ def test_objects_are_read_by_attribute() -> None:
 
     rule = Watermark[Order](at="changed", id="number")
     run = Run(id="m", queue="q", started_at=START)
-    taken = rule.take([Order(1, START)], run=run, seen={}, now=START, digest=digest)
+    taken = rule.take([Order(1, START)], run=run, seen={}, digest=digest)
     assert taken.highest == START
     assert list(taken.seen.values()) == [Sighting(START, next(iter(taken.seen.values())).digest)]
 
@@ -270,6 +347,19 @@ def test_slices_hold_each_moment_of_the_window_once(hours: int, length: int, mom
     for minutes in moments:
         moment = START + timedelta(minutes=minutes)
         assert sum(part.holds(moment) for part in parts) == window.holds(moment)
+
+
+@pytest.mark.parametrize("day", [datetime(2026, 3, 29), datetime(2026, 10, 25)])  # noqa: DTZ001 - put into a zone below
+def test_slices_are_as_long_as_they_say_on_the_days_on_which_a_zone_changes_its_clocks(day: datetime) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    day = day.replace(tzinfo=berlin)
+    hour = timedelta(hours=1)
+    found = slices(Window(day, (day + timedelta(days=1)).replace(tzinfo=berlin)), hour, most=100)
+    keys = [slice_key("orders", part.since, part.until) for part in found if part.since and part.until]
+    ends = [(window.since, window.until) for window in map(window_of, keys)]
+    assert all(since and until and until - since == hour for since, until in ends)
+    assert [until for _, until in ends[:-1]] == [since for since, _ in ends[1:]]
+    assert len(ends) == (23 if day.month == 3 else 25)
 
 
 def test_too_many_slices_and_windows_that_hold_nothing_are_refused() -> None:

@@ -461,3 +461,29 @@ def test_what_is_something_else_is_worth_another_try_and_not_shown(
 def test_a_limit_that_is_none_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(DeclarationError, match="Limits"):
         Limits(**wrong)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_an_answer_to_head_tells_a_size_and_has_none(api: FakeApi) -> None:
+    large = {"content-length": "1000000"}
+    api.answers = [lambda _: httpx.Response(200, headers=large, stream=httpx.ByteStream(b""))]
+    assert client_of(api, limits=Limits(max_bytes=100)).request("HEAD", "/export").status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "gzip,gzip,gzip", "br", "zstd"])
+def test_an_answer_that_is_packed_beyond_what_a_read_can_be_unpacked_to_is_refused(
+    client: ApiClient, api: FakeApi, coding: str
+) -> None:
+    """Packed twice, 64 KiB are 64 GiB before anybody can count them."""
+    body = gzip.compress(gzip.compress(b"[" + b"0" * 1_000_000 + b"]"))
+    api.answers = [
+        lambda _: httpx.Response(200, headers={"content-encoding": coding}, stream=httpx.ByteStream(body))
+    ]
+    with pytest.raises(PermanentError, match="packed in a way that was not asked for"):
+        client.get("/orders")
+    assert api.requests[0].headers["accept-encoding"] == "gzip, deflate"
+
+
+def test_a_redirect_takes_the_body_of_a_search_along(client: ApiClient, api: FakeApi) -> None:
+    api.answers = [httpx.Response(307, headers={"location": "/v1/find"}), OK]
+    client.request("GET", "/search", json={"query": "x"})
+    assert [request.content for request in api.requests] == [b'{"query":"x"}'] * 2

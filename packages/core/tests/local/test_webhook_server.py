@@ -8,6 +8,7 @@ import json
 import socket
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -29,16 +30,18 @@ from api_exchange_core import (
     TenantFromSignedField,
     TenantFromWebhook,
 )
+from api_exchange_core.adapters.crypto.keyring import new_entry
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
 from api_exchange_core.domain.api_key import api_key_hash
+from api_exchange_core.domain.credentials import SystemName
 from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.sealer import SealedText
 from api_exchange_testing import RecordingObserver
 
 KEYS = {tenant: f"secret of {tenant}".encode() * 2 for tenant in ("customer-a", "customer-b")}
 SECRETS = {
-    "shop": {tenant: ["whsec_" + b64encode(key).decode()] for tenant, key in KEYS.items()},
-    "github": {"customer-a": ["It's a Secret"]},
-    "slack": ["slack secret"],
+    **{(tenant, "shop"): b"whsec_" + b64encode(key) for tenant, key in KEYS.items()},
+    ("customer-a", "github"): b"It's a Secret",
 }
 PROBLEM = "application/problem+json"
 
@@ -51,8 +54,8 @@ class Take(ProcessorInterface):
 @pytest.fixture(scope="module")
 def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalContainer]:
     folder: Path = tmp_path_factory.mktemp("webhooks")
-    secrets = folder / "secrets.json"
-    secrets.write_text(json.dumps(SECRETS), encoding="utf-8")
+    (folder / "API_EXCHANGE_KEYS").write_text(new_entry("k1"))
+    (folder / "API_EXCHANGE_WEBHOOK_SLACK").write_text("slack secret\n")
     exchange = Exchange("shop", tenants=list(KEYS))
     by_path = TenantFromWebhook(StandardWebhooks(), secrets="shop")
     exchange.http("hooks", "/hooks/shop/{tenant}", Take, tenant=by_path, max_body=1_000)
@@ -67,11 +70,14 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalContain
         database_url=SecretStr(f"sqlite:///{folder}/exchange.db"),
         output_folder=folder / "output",
         port=0,
-        webhook_secrets=secrets,
+        secrets_folder=folder,
     )
     container = prepared_container(exchange, settings, observer=RecordingObserver())
     key = api_key_hash("key")
     container.tenants().add_api_key(TenantId("customer-a"), key_hash=key, now=container.clock().now())
+    keep = container.operations.keep_credentials()
+    for (tenant, system), secret in SECRETS.items():
+        keep.set(TenantId(tenant), SystemName(system), secret, by="ann", on_version=0)
     runner = container.runner()
     runner.start()
     yield container
@@ -228,17 +234,20 @@ def test_whoever_comes_too_often_is_told_when_to_come_back(http: httpx.Client) -
     assert 3_000 < int(second.headers["retry-after"]) <= 3_600
 
 
-def test_secrets_that_cannot_be_read_are_a_trouble_of_ours_that_passes(
+def test_secrets_that_cannot_be_opened_are_a_trouble_of_ours_that_passes(
     http: httpx.Client, container: LocalContainer
 ) -> None:
-    path = container.settings().webhook_secrets
-    assert path is not None
-    before = path.read_text(encoding="utf-8")
-    try:
-        path.write_text('{"shop": "whsec_hunter2"}', encoding="utf-8")
-        headers = signed(container, "msg_unread", b"{}")
-        answer = http.post("/hooks/shop/customer-a", content=b"{}", headers=headers)
-        assert (answer.status_code, "hunter2" in answer.text) == (503, False)
-    finally:
-        path.write_text(before, encoding="utf-8")
+    headers = signed(container, "msg_unread", b"{}")
+    kept = container.credentials().get(TenantId("customer-a"), system=SystemName("shop"))
+    assert kept is not None
+    lost = replace(kept, version=2, sealed=SealedText(kept.sealed.replace(".k1.", ".gone.")))
+    container.credentials().write(lost)
+    container.use_cases.credential_reader()._known.clear()
+    answer = http.post("/hooks/shop/customer-a", content=b"{}", headers=headers)
+    assert (answer.status_code, "gone" in answer.text) == (503, False)
+    assert answer.headers["retry-after"] == "10"  # by then nobody else is taking it in any more
+    observer = container.observer()
+    assert isinstance(observer, RecordingObserver)
+    assert observer.events[-1].name == "http.unavailable"
+    container.credentials().write(replace(kept, version=3))
     assert http.post("/hooks/shop/customer-a", content=b"{}", headers=headers).status_code == 202

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
     from api_exchange_testing.memory.webhook_secrets import InMemoryWebhookSecrets
     from api_exchange_testing.paged_api import PagedApi
+    from api_exchange_testing.simulated_vendor import SimulatedVendor
     from api_exchange_testing.simulation import BrokenPromiseError, Fault, Plan, Simulation, explore
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "QueuedMessage",
     "RecordingObserver",
     "SeededRandomness",
+    "SimulatedVendor",
     "Simulation",
     "VirtualClock",
     "VirtualSleeper",
@@ -119,6 +121,7 @@ _HOMES = {
     "memory.unit_of_work": ("InMemoryStore", "InMemoryUnitOfWorkFactory"),
     "paged_api": ("PagedApi",),
     "memory.webhook_secrets": ("InMemoryWebhookSecrets",),
+    "simulated_vendor": ("SimulatedVendor",),
     "simulation": ("BrokenPromiseError", "Fault", "Plan", "Simulation", "explore"),
 }
 _MODULES = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}

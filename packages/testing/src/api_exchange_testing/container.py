@@ -41,7 +41,6 @@ from api_exchange_testing.memory.statistics import InMemoryStatisticsSource
 from api_exchange_testing.memory.tenant_directory import InMemoryTenantDirectory
 from api_exchange_testing.memory.token_store import InMemoryTokenStore
 from api_exchange_testing.memory.unit_of_work import InMemoryStore, InMemoryUnitOfWorkFactory
-from api_exchange_testing.memory.webhook_secrets import InMemoryWebhookSecrets
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When a virtual clock starts that nobody handed in."""
@@ -79,7 +78,6 @@ class InMemoryContainer(containers.DeclarativeContainer):
     secrets = providers.Singleton(InMemorySecretSource)
     sealer = providers.Singleton(InMemorySealer)
     credentials = providers.Singleton(InMemoryCredentialStore, store)
-    webhook_secrets = providers.Singleton(InMemoryWebhookSecrets)
 
     operations = providers.Container(
         Operations,
@@ -101,6 +99,7 @@ class InMemoryContainer(containers.DeclarativeContainer):
         entities=providers.Singleton(InMemoryEntityReports, store),
         credentials=credentials,
         sealer=sealer,
+        tokens=token_store,
     )
     use_cases = providers.Container(
         UseCases,
@@ -120,7 +119,7 @@ class InMemoryContainer(containers.DeclarativeContainer):
         credentials=credentials,
         sealer=sealer,
         requests=providers.Singleton(InMemoryRequestLog, store),
-        webhook_secrets=webhook_secrets,
+        secrets=secrets,
         budgets=providers.Singleton(InMemoryBudgets, store),
         token_store=token_store,
     )

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
-from pydantic_core import to_json
-
 from api_exchange_core import DeclarationError, EntityReference, Exchange, Function, Message
 from api_exchange_core.application.administer_credentials import KeepCredentials
 from api_exchange_core.application.administer_tenants import ConfigureTenant
@@ -19,12 +17,10 @@ from api_exchange_core.application.processor_handler import ProcessorHandler
 from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.content_hash import ContentHasher
-from api_exchange_core.domain.credentials import system_name
 from api_exchange_core.domain.entity import EntityHead, EntityVersion
-from api_exchange_core.domain.envelope import decode, decode_failure
-from api_exchange_core.domain.errors import InvalidMessageError, TenantError
+from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.failure import Failure
-from api_exchange_core.domain.names import QueueName, TenantId, dead_letter_queue, tenant_id
+from api_exchange_core.domain.names import QueueName, TenantId, tenant_id
 from api_exchange_core.domain.trigger import TimerTrigger
 from api_exchange_core.ports.journal import ProcessingState
 from api_exchange_core.ports.message_publisher import Outgoing
@@ -32,11 +28,14 @@ from api_exchange_core.ports.observer import Handled
 from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing.container import START as START
 from api_exchange_testing.container import InMemoryContainer, lent_container
+from api_exchange_testing.declared_tenant import declared_tenant
+from api_exchange_testing.given_credentials import give_credentials
 from api_exchange_testing.known_queues import check_known
 from api_exchange_testing.memory.clock import VirtualClock
 from api_exchange_testing.memory.observer import Event, RecordingObserver
 from api_exchange_testing.memory.profile import PORTABLE, Profile
 from api_exchange_testing.memory.queue import QueuedMessage
+from api_exchange_testing.queued_letters import queued_letters
 
 _BATCH = 10
 _VISIBILITY = timedelta(minutes=5)
@@ -195,10 +194,7 @@ class Harness:
             TenantError: there is no such tenant; or *tenant* is left out, and the exchange has none or several.
             DeclarationError: *system* is no name.
         """
-        secret = credentials if isinstance(credentials, bytes) else to_json(credentials)
-        owner, system_ = self._tenant(tenant), system_name(system)
-        on_version = self._keep.version(owner, system_)
-        self._keep.set(owner, system_, secret, by="harness", on_version=on_version)
+        give_credentials(self._keep, self._tenant(tenant), system, credentials)
 
     def send(
         self, queue: str, payload: object, *, tenant: str | None = None, entity: EntityReference | None = None
@@ -287,11 +283,7 @@ class Harness:
         if queue is not None:
             check_known(queue, self.exchange, self.queues)
         queues = list(self.exchange.by_queue) if queue is None else [QueueName(queue)]
-        return [
-            _opened(letter.body)
-            for name in queues
-            for letter in self.queues.messages(dead_letter_queue(name))
-        ]
+        return queued_letters(self.queues, queues)
 
     def _next_due(self) -> datetime | None:
         queues = list(self.exchange.by_queue)
@@ -323,23 +315,4 @@ class Harness:
         return len(deliveries)
 
     def _tenant(self, named: str | None) -> TenantId:
-        if named is not None:
-            return tenant_id(named)
-        if len(self.exchange.tenants) != 1:
-            raise TenantError(
-                f"exchange {self.exchange.name!r} declares {len(self.exchange.tenants)} tenants: "
-                "say tenant=... for which one"
-            )
-        return self.exchange.tenants[0]
-
-
-def _opened(letter: bytes) -> tuple[Message | None, Failure]:
-    failure = decode_failure(letter)
-    if failure is None:
-        raise InvalidMessageError(
-            "a message in a dead-letter queue has no failure block: it was sent there by hand"
-        )
-    try:
-        return decode(letter), failure
-    except InvalidMessageError:
-        return None, failure
+        return declared_tenant(self.exchange, named)

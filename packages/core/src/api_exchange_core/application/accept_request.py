@@ -149,7 +149,7 @@ class AcceptRequest:
             return Challenge(challenge)
         tenant_id = self.prove.in_payload(source, payload) if own is None else own
         delivery_id = source.scheme.delivery_id(presented, payload, request.body)
-        key = RequestKey.of_delivery(tenant_id, function.name, delivery_id)
+        key = None if delivery_id is None else RequestKey.of_delivery(tenant_id, function.name, delivery_id)
         return self._store(_Intake(function, request, payload, tenant_id, key), trigger)
 
     def _store(self, intake: _Intake, trigger: HttpTrigger) -> Accepted:

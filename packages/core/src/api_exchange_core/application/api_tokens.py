@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from api_exchange_core.application.make_token import HeldToken, MakeToken, used_up
+from api_exchange_core.application.held_tokens import HeldToken, HeldTokens
+from api_exchange_core.application.make_token import MakeToken, used_up
 from api_exchange_core.application.token_choice import (
     States,
     barred_for,
@@ -21,7 +21,7 @@ from api_exchange_core.application.token_choice import (
 from api_exchange_core.application.token_plan import TokenPlan
 from api_exchange_core.domain.api_token import TokenId, TokenKey
 from api_exchange_core.domain.deadline import NO_DEADLINE, Deadline
-from api_exchange_core.domain.errors import DeferError, ExchangeError, TransientError
+from api_exchange_core.domain.errors import DeferError, ExchangeError, PermanentError, TransientError
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.randomness import Randomness
@@ -31,10 +31,8 @@ from api_exchange_core.ports.token_store import NOTHING, TokenStore
 
 _FIRST_PAUSE: Final = timedelta(milliseconds=10)
 _LONGEST_PAUSE: Final = timedelta(milliseconds=250)  # of whoever asks the store
-_LONGEST_PAUSE_HERE: Final = timedelta(milliseconds=40)  # of whoever waits for that one
-_GROWTH: Final = 1.4
-_GROWTHS: Final = 16
-_WORTH_A_LINE: Final = timedelta(seconds=1)
+_LONGEST_PAUSE_HERE: Final = timedelta(milliseconds=20)  # of whoever waits for that one
+_SHARE: Final = 8  # a pause is this part of what was waited already, so nobody waits much longer than it must
 _AHEAD_AGAIN: Final = timedelta(seconds=5)
 _STAY_AWAY: Final = timedelta(seconds=2)
 _TO_THE_DEADLINE: Final = timedelta(seconds=1)
@@ -72,17 +70,18 @@ class ApiTokens:
         self._randomness = randomness
         self._observer = observer
         self._make = MakeToken(store, sealer, clock, sleeper, randomness, observer)
-        self._held: dict[TokenKey, HeldToken] = {}
+        self._held = HeldTokens(clock)
         self._busy: set[TokenKey] = set()  # of these one thread looks, and others wait for it
+        self._begun: set[TokenKey] = (
+            set()
+        )  # for these a task has sent a thread, which may not have come to it yet
         self._uses: Counter[tuple[TokenKey, int]] = Counter()
         self._lock = threading.Lock()  # never held over a call
 
     def at_hand(self, key: TokenKey) -> HeldToken | None:
         """A fresh token from memory, if there is one."""
-        held = self._held.get(key)
-        if held is None or self._clock.now() >= held.fresh_until:
-            return None
-        return self._counted(key, held)
+        held = self._held.fresh(key)
+        return None if held is None else self._counted(key, held)
 
     def get(self, key: TokenKey, plan: TokenPlan, deadline: Deadline = NO_DEADLINE) -> HeldToken:
         """A token that is valid.
@@ -103,14 +102,18 @@ class ApiTokens:
         """As `get`, while what else runs on the event loop goes on."""
         import asyncio  # which a cold start of what is not async does without
 
-        waiting = _Waiting(self._clock.now())
+        since = self._clock.now()
         while (held := self.at_hand(key)) is None:
-            if key not in self._busy:
-                return await asyncio.to_thread(self.get, key, plan, deadline)
-            held = self._usable(key)
+            if key not in self._busy and key not in self._begun:
+                self._begun.add(key)
+                try:
+                    return await asyncio.to_thread(self.get, key, plan, deadline)
+                finally:
+                    self._begun.discard(key)
+            held = self._held.usable(key)
             if held is not None:
                 return self._counted(key, held)
-            await self._sleeper.sleep_async(self._pause(key, waiting, plan, deadline, _LONGEST_PAUSE_HERE))
+            await self._sleeper.sleep_async(self._pause(key, since, plan, deadline, _LONGEST_PAUSE_HERE))
         return held
 
     def invalidate(self, key: TokenKey, token_id: TokenId) -> bool:
@@ -119,22 +122,20 @@ class ApiTokens:
         Raises:
             TransientError: the store could not be reached; this instance has forgotten the token.
         """
-        with self._lock:
-            held = self._held.get(key)
-            if held is not None and held.token_id == token_id:
-                del self._held[key]
-        return self._store.invalidate(key, token_id)
+        self._held.refuse(key, token_id)
+        try:
+            return self._store.invalidate(key, token_id)
+        except TransientError:
+            self._held.allow(token_id)
+            raise
 
     def flush_uses(self) -> int:
         """Add what was counted since the last time to the store; how many uses that was."""
         with self._lock:
             uses, self._uses = self._uses, Counter()
-        self._store.count(uses)
+        if uses:
+            self._store.count(uses)
         return uses.total()
-
-    def _usable(self, key: TokenKey) -> HeldToken | None:
-        held = self._held.get(key)
-        return held if held is not None and self._clock.now() < held.usable_until else None
 
     def _counted(self, key: TokenKey, held: HeldToken) -> HeldToken:
         with self._lock:
@@ -142,7 +143,7 @@ class ApiTokens:
         return held
 
     def _renewed(self, key: TokenKey, plan: TokenPlan, deadline: Deadline) -> HeldToken:
-        held = self._usable(key)
+        held = self._held.usable(key)
         return self._awaited(key, plan, deadline) if held is None else self._ahead(key, plan, deadline, held)
 
     def _ahead(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, held: HeldToken) -> HeldToken:
@@ -152,7 +153,7 @@ class ApiTokens:
         try:
             renewed = self._look(key, plan, deadline, instead_of=held)
             self._flush_quietly()
-        except ExchangeError as error:
+        except Exception as error:  # noqa: BLE001 - grants of applications raise anything; the token in hand is valid
             self._tell_failure(key, error)
             renewed = None
         finally:
@@ -163,26 +164,27 @@ class ApiTokens:
         return renewed
 
     def _awaited(self, key: TokenKey, plan: TokenPlan, deadline: Deadline) -> HeldToken:
-        waiting = _Waiting(self._clock.now())
-        while (held := self._usable(key)) is None:
+        since = self._clock.now()
+        try:
+            return self._looked_for(key, plan, deadline, since)
+        finally:
+            self._observer.token_waited(key.tenant_id, api=key.api, waited=self._clock.now() - since)
+
+    def _looked_for(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, since: datetime) -> HeldToken:
+        while (held := self._held.usable(key)) is None:
             if self._begin(key):
                 try:
-                    held = self._usable(key) or self._polled(key, plan, deadline, waiting)
+                    held = self._held.usable(key) or self._polled(key, plan, deadline, since)
                     self._flush_quietly()
                 finally:
                     self._end(key)
                 break
-            self._sleeper.sleep(self._pause(key, waiting, plan, deadline, _LONGEST_PAUSE_HERE))
-        waited = self._clock.now() - waiting.since
-        if waited >= _WORTH_A_LINE:
-            self._observer.event(
-                "token.waited", tenant_id=key.tenant_id, api=key.api, seconds=waited.total_seconds()
-            )
+            self._sleeper.sleep(self._pause(key, since, plan, deadline, _LONGEST_PAUSE_HERE))
         return held
 
-    def _polled(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, waiting: _Waiting) -> HeldToken:
+    def _polled(self, key: TokenKey, plan: TokenPlan, deadline: Deadline, since: datetime) -> HeldToken:
         while (held := self._look(key, plan, deadline)) is None:
-            self._sleeper.sleep(self._pause(key, waiting, plan, deadline, _LONGEST_PAUSE))
+            self._sleeper.sleep(self._pause(key, since, plan, deadline, _LONGEST_PAUSE))
         return held
 
     def _look(
@@ -191,22 +193,23 @@ class ApiTokens:
         """One look into the store, and what can be done at once: share a token that is there, or make one."""
         read_at = self._clock.now()
         states = self._store.read(key)
-        shared = shared_slots(states, plan, instead_of=None if instead_of is None else instead_of.token_id)
+        there = shared_slots(states, plan, instead_of=None if instead_of is None else instead_of.token_id)
+        shared = [slot for slot in there if not self._held.is_refused(states[slot].token_id)]
         if plan.pool is not None:
             held = self._own_of_pool(key, plan, deadline, states, or_share=bool(shared))
             held = held or self._opened(key, plan, shared, states, read_at)
         else:
             held = self._opened(key, plan, shared, states, read_at) or self._made(key, plan, deadline, states)
-        if held is not None:
-            self._held[key] = held
-        return held
+        return held if held is not None and self._held.hold(key, held) else None
 
     def _own_of_pool(
         self, key: TokenKey, plan: TokenPlan, deadline: Deadline, states: States, *, or_share: bool
     ) -> HeldToken | None:
         try:
             return self._made(key, plan, deadline, states)
-        except TransientError as error:
+        except PermanentError:
+            raise
+        except Exception as error:  # as above: there are others to share
             if not or_share:
                 raise
             self._tell_failure(key, error)
@@ -235,12 +238,12 @@ class ApiTokens:
         if not free:
             return None
         if deadline.is_within(plan.grant.timeout, now=self._clock.now()):
-            raise _put_off(key)
+            raise _no_time_to_ask(key, plan)
         slot = free[int(self._randomness.fraction() * len(free))]
         return self._make.make(key, slot, plan, seen=current_token(states, slot))
 
     def _pause(
-        self, key: TokenKey, waiting: _Waiting, plan: TokenPlan, deadline: Deadline, longest: timedelta
+        self, key: TokenKey, since: datetime, plan: TokenPlan, deadline: Deadline, longest: timedelta
     ) -> timedelta:
         """How long to wait before the next look.
 
@@ -248,13 +251,10 @@ class ApiTokens:
             DeferError: longer than the call may.
         """
         now = self._clock.now()
-        grown = min(_FIRST_PAUSE * _GROWTH ** min(waiting.pauses, _GROWTHS), longest)
+        grown = min(max((now - since) / _SHARE, _FIRST_PAUSE), longest)
         pause = grown / 2 + grown / 2 * self._randomness.fraction()
-        if now + pause - waiting.since > plan.patience or deadline.is_within(
-            pause + _TO_THE_DEADLINE, now=now
-        ):
+        if now + pause - since > plan.patience or deadline.is_within(pause + _TO_THE_DEADLINE, now=now):
             raise _put_off(key)
-        waiting.pauses += 1
         return pause
 
     def _begin(self, key: TokenKey) -> bool:
@@ -273,10 +273,10 @@ class ApiTokens:
         """The store is being talked to anyway. Counts that do not arrive are not worth a failed call."""
         try:
             self.flush_uses()
-        except TransientError as error:
+        except ExchangeError as error:
             self._observer.event("token.uses_lost", error=type(error).__name__)
 
-    def _tell_failure(self, key: TokenKey, error: ExchangeError) -> None:
+    def _tell_failure(self, key: TokenKey, error: Exception) -> None:
         self._observer.event(
             "token.not_renewed", tenant_id=key.tenant_id, api=key.api, error=type(error).__name__
         )
@@ -289,9 +289,10 @@ def _put_off(key: TokenKey) -> DeferError:
     )
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """Since when somebody waits, and how often it has looked."""
-
-    since: datetime
-    pauses: int = 0
+def _no_time_to_ask(key: TokenKey, plan: TokenPlan) -> DeferError:
+    seconds = plan.grant.timeout.total_seconds()
+    return DeferError(
+        f"token of {key.tenant_id!r} for {key.api!r}: to ask for it may take {seconds:g} s, and this call has less "
+        "left; if none ever has as much, give the function more time, or the grant a shorter timeout",
+        delay=_STAY_AWAY,
+    )

@@ -58,9 +58,18 @@ class CredentialReader:
         if known is None or not known.at <= now < known.at + self.memory:
             known = _Remembered(now, self._unsealed(self.store.get(tenant_id, system=system), now))
             if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
+                self._make_room(now)
             self._known[tenant_id, system] = known
         return None if known.credentials is None else known.credentials.at(now)
+
+    def _make_room(self, now: datetime) -> None:
+        """Forget what is old or nothing first, so that a stranger who names tenants that are none pushes out none."""
+        kept = {
+            key: one
+            for key, one in list(self._known.items())  # at once, as other threads add to it meanwhile
+            if one.credentials is not None and now < one.at + self.memory
+        }
+        self._known = {} if len(kept) > _MOST_REMEMBERED // 2 else kept
 
     def _unsealed(self, kept: SealedCredentials | None, now: datetime) -> Credentials | None:
         if kept is None:

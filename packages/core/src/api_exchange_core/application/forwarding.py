@@ -128,13 +128,13 @@ class Forwarding:
             correlation_id=parent.correlation_id,
             causation_id=parent.id,
             entity=output.entity,
-            metadata={**_inherited(parent.metadata), **output.metadata},
+            metadata=_unmarked({**parent.metadata, **output.metadata}),
             payload=None,
             trace=call.trace.context,
         )
 
 
-def _inherited(metadata: Mapping[str, str]) -> Mapping[str, str]:
+def _unmarked(metadata: Mapping[str, str]) -> Mapping[str, str]:
     return {name: text for name, text in metadata.items() if name not in MARKS}
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from api_exchange_core.application.held_tokens import HeldToken
 from api_exchange_core.application.token_plan import TokenPlan
 from api_exchange_core.domain.api_token import (
     MOST_REFUSALS,
@@ -19,6 +21,7 @@ from api_exchange_core.domain.errors import (
     DeferError,
     ExchangeError,
     PermanentError,
+    RetryableError,
     TransientError,
 )
 from api_exchange_core.domain.secret import Secret
@@ -31,28 +34,9 @@ from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.token_grant import TokenRefusedError
 from api_exchange_core.ports.token_store import NOTHING, NewToken, TokenLease, TokenState, TokenStore
 
-_ACCESS: Final = "access token"
-_REFRESH: Final = "refresh token"
+ACCESS: Final = "access token"
+REFRESH: Final = "refresh token"
 _STORE_AGAIN_AFTER: Final = (timedelta(milliseconds=200), timedelta(seconds=1), timedelta(seconds=2))
-
-
-@dataclass(slots=True)
-class HeldToken:
-    """A token in the memory of one instance, by the clock of that instance.
-
-    Args:
-        token: the token.
-        token_id: its name.
-        slot: where it is stored.
-        usable_until: until then it is handed out.
-        fresh_until: until then nobody here asks for the next one.
-    """
-
-    token: Secret
-    token_id: TokenId
-    slot: int
-    usable_until: datetime
-    fresh_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +78,7 @@ class MakeToken:
         if state.token_id is None or state.sealed is None or usable <= NOTHING:
             return None
         try:
-            token = self._unsealed(key, state.sealed, _ACCESS)
+            token = self._unsealed(key, state.sealed, ACCESS)
         except PermanentError:  # sealed with a key that is gone: as good as no token
             self._tell("token.unreadable", key)
             return None
@@ -109,6 +93,7 @@ class MakeToken:
         Raises:
             DeferError: the vendor refused, and is left alone for a while.
             PermanentError: it has refused for so long that somebody must mend something; or there are no keys.
+            RetryableError: what it issued has ended already.
             TransientError: store, keys or vendor could not be reached.
         """
         owner = self.randomness.new_id()
@@ -135,20 +120,21 @@ class MakeToken:
     def _prepared(self, lease: TokenLease) -> Secret | None:
         """The refresh token. What could go wrong with the keys goes wrong here, before anything is used up."""
         try:
-            self._sealed(lease.key, Secret(lease.owner), _ACCESS)
-            return None if lease.refresh is None else self._unsealed(lease.key, lease.refresh, _REFRESH)
+            self._sealed(lease.key, Secret(lease.owner), ACCESS)
+            return None if lease.refresh is None else self._unsealed(lease.key, lease.refresh, REFRESH)
         except ExchangeError:
-            self.store.give_back(lease, failed=False)
+            self._persistently(lambda: self.store.give_back(lease, failed=False))
             raise
 
     def _refused(self, lease: TokenLease, refusal: TokenRefusedError) -> ExchangeError | None:
         """What is to be raised; None if it is another instance's business by now."""
         refusals = lease.failures + 1
         bar = min(bar_after_refusal(refusals, asked=refusal.retry_after), LONGEST_WAIT)
-        self.store.give_back(lease, failed=True, bar=bar)
         self._tell(
             "token.refused", lease.key, reason=str(refusal), times=refusals, seconds=bar.total_seconds()
         )
+        if not self._persistently(lambda: self.store.give_back(lease, failed=True, bar=bar)):
+            return None
         if refusal.final and refusals >= MOST_REFUSALS:
             return PermanentError(
                 f"{_named(lease.key)}: the vendor has refused {refusals} times in a row ({refusal}). Mend the "
@@ -162,43 +148,53 @@ class MakeToken:
         if not plan.grant.is_repeatable:
             return True  # the lease that nobody ends says that the refresh token may be used up
         live_for = NOTHING if plan.pool is None else plan.pool.lifetime + plan.pool.skew
-        return self.store.give_back(
-            lease, failed=True, bar=bar_after_failure(lease.failures + 1), live_for=live_for
+        bar = bar_after_failure(lease.failures + 1)
+        return self._persistently(
+            lambda: self.store.give_back(lease, failed=True, bar=bar, live_for=live_for)
         )
 
     def _stored(
         self, lease: TokenLease, plan: TokenPlan, answer: TokenAnswer, asked_at: datetime
     ) -> HeldToken | None:
-        took = self.clock.now() - asked_at
-        left = answer.expires_in - max(took, NOTHING)  # at the vendor its life began after we asked
-        skew = NOTHING if plan.pool is None else plan.pool.skew
         refresh = answer.refresh_token
         token = NewToken(
             token_id=TokenId(self.randomness.new_id()),
-            sealed=self._sealed(lease.key, answer.token, _ACCESS),
-            refresh=None if refresh is None else self._sealed(lease.key, refresh, _REFRESH),
-            expires_in=left,
+            sealed=self._sealed(lease.key, answer.token, ACCESS),
+            refresh=None if refresh is None else self._sealed(lease.key, refresh, REFRESH),
+            expires_in=answer.expires_in,
             lifetime=answer.expires_in,
-            live_for=answer.expires_in + skew,  # and ends before an answer that took no time would
+            live_for=_live_for(answer, plan),  # and ends before an answer that took no time would
         )
-        if not self._store_persistently(lease, token):
+        if not self._persistently(lambda: self._store_once(lease, token, asked_at)):
+            took = self.clock.now() - asked_at
             self._tell("token.late", lease.key, seconds=took.total_seconds())
             return None
-        return self._held(
+        held = self._held(
             answer.token, token.token_id, lease.slot, answer.expires_in, answer.expires_in, plan, asked_at
         )
+        if held.usable_until <= self.clock.now():
+            raise RetryableError(
+                f"{_named(lease.key)}: it lives for {answer.expires_in}, and had ended when it was stored: the "
+                "vendor took too long to answer"
+            )
+        return held
 
-    def _store_persistently(self, lease: TokenLease, token: NewToken) -> bool:
-        """Store it in spite of a moment's trouble: a token that is lost may have cost a refresh token."""
+    def _persistently(self, change: Callable[[], bool]) -> bool:
+        """Change the store in spite of a moment's trouble.
+
+        A token that is lost may have cost a refresh token, and a lease that is not ended looks as if it had.
+        """
         for pause in _STORE_AGAIN_AFTER:
             try:
-                return self._store_once(lease, token)
+                return change()
             except TransientError:
                 self.sleeper.sleep(pause)
-        return self._store_once(lease, token)
+        return change()
 
-    def _store_once(self, lease: TokenLease, token: NewToken) -> bool:
-        if self.store.store(lease, token):
+    def _store_once(self, lease: TokenLease, token: NewToken, asked_at: datetime) -> bool:
+        # At the vendor its life began after we asked, and it goes on while keys and store take their time.
+        passed = max(self.clock.now() - asked_at, NOTHING)
+        if self.store.store(lease, replace(token, expires_in=token.expires_in - passed)):
             return True
         state = self.store.read(lease.key).get(lease.slot)  # a try whose answer was lost may have stored it
         return state is not None and state.token_id == token.token_id
@@ -216,13 +212,13 @@ class MakeToken:
         usable = plan.use.usable_for(left, lifetime=lifetime)
         fraction = self.randomness.fraction()
         fresh = usable if plan.pool else plan.use.fresh_for(left, lifetime=lifetime, fraction=fraction)
-        return HeldToken(token, token_id, slot, at + usable, at + fresh)
+        return HeldToken(token, token_id, slot, at, at + usable, at + fresh)
 
     def _sealed(self, key: TokenKey, secret: Secret, kind: str) -> SealedText:
-        return self.sealer.seal(secret.reveal().encode(), bound_to=_bound(key, kind))
+        return self.sealer.seal(secret.reveal().encode(), bound_to=token_binding(key, kind))
 
     def _unsealed(self, key: TokenKey, sealed: SealedText, kind: str) -> Secret:
-        return Secret(self.sealer.unseal(sealed, bound_to=_bound(key, kind)).decode())
+        return Secret(self.sealer.unseal(sealed, bound_to=token_binding(key, kind)).decode())
 
     def _tell(self, name: str, key: TokenKey, **facts: str | float | None) -> None:
         self.observer.event(name, tenant_id=key.tenant_id, api=key.api, scope=key.scope, **facts)
@@ -238,7 +234,16 @@ def used_up(key: TokenKey) -> PermanentError:
     )
 
 
-def _bound(key: TokenKey, kind: str) -> tuple[str, ...]:
+def _live_for(answer: TokenAnswer, plan: TokenPlan) -> timedelta:
+    """How long the vendor may count it as live."""
+    if plan.pool is None:
+        return answer.expires_in
+    life = answer.expires_in if answer.is_said else max(answer.expires_in, plan.pool.lifetime)
+    return life + plan.pool.skew
+
+
+def token_binding(key: TokenKey, kind: str) -> tuple[str, ...]:
+    """What a token is bound to when it is sealed; *kind* is `ACCESS` or `REFRESH`."""
     return (key.tenant_id, key.api, key.scope, kind)
 
 

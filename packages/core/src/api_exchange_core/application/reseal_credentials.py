@@ -18,14 +18,20 @@ class Resealed:
     """What sealing anew came to.
 
     Args:
-        resealed: how many credentials were sealed with another key, and are with the current one now.
+        resealed: how many credentials or tokens were sealed with another key, and are with the current one now.
         current: how many were already.
-        failed: why others were left as they are; each names its tenant and system.
+        failed: why others were left as they are; each names its tenant and system, or API.
     """
 
     resealed: int
     current: int
     failed: Sequence[str]
+
+    def __add__(self, other: Resealed) -> Resealed:
+        """What both came to."""
+        return Resealed(
+            self.resealed + other.resealed, self.current + other.current, [*self.failed, *other.failed]
+        )
 
 
 @dataclass(frozen=True, slots=True)

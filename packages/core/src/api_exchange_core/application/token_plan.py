@@ -93,5 +93,5 @@ class TokenPlan:
     def takeover(self) -> Takeover:
         """What may be passed over to make the next one."""
         if self.pool is not None:
-            return Takeover(after=self.pool.lifetime, beside_live=False)
+            return Takeover(after=self.pool.lifetime + self.pool.skew, beside_live=False)
         return Takeover() if self.grant.is_repeatable else Takeover(after=None)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from api_exchange_core.application.topology import Finding, Severity, Topology
+from api_exchange_core.domain.trigger import HttpTrigger
 
 
 def fails(findings: Sequence[Finding], *, strict: bool) -> bool:
@@ -15,10 +16,15 @@ def fails(findings: Sequence[Finding], *, strict: bool) -> bool:
 
 
 def report(topology: Topology, findings: Sequence[Finding]) -> str:
-    """The findings, a line each with its mend below, and then how many there are."""
-    return "\n".join(
-        [*(line for finding in findings for line in _lines(finding)), _summary(topology, findings)]
-    )
+    """What proves the tenants of requests, the findings with their mends below, and then how many there are."""
+    found = [line for finding in findings for line in _lines(finding)]
+    return "\n".join([*_proofs(topology), *found, _summary(topology, findings)])
+
+
+def _proofs(topology: Topology) -> Iterator[str]:
+    for step in topology.steps:
+        if isinstance(step.function.trigger, HttpTrigger):
+            yield f"{step.function.name}: {step.started_by}"
 
 
 def _lines(finding: Finding) -> Iterator[str]:

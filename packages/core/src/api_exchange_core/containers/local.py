@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
-from api_exchange_core.adapters.files.webhook_secrets import FileWebhookSecrets
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.backlog import SqlBacklog
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
@@ -84,9 +83,6 @@ class LocalSettings(BaseSettings):
         le=86_400,
         description="Seconds that a stop waits for what is in hand; fewer than whatever waits for this process",
     )
-    webhook_secrets: Path | None = Field(
-        default=None, description="JSON file with the secrets that webhooks are signed with"
-    )
     port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP; 0 picks a free one")
 
 
@@ -119,7 +115,6 @@ class LocalStore(containers.DeclarativeContainer):
     secrets = providers.Singleton(secret_source, settings.provided.secrets_folder)
     sealer = providers.Singleton(AesGcmSealer, secrets, clock)
     credentials = providers.Singleton(SqlCredentialStore, engine)
-    webhook_secrets = providers.Singleton(FileWebhookSecrets, settings.provided.webhook_secrets)
     token_store = providers.Singleton(SqlTokenStore, engine)
 
     operations = providers.Container(
@@ -142,6 +137,7 @@ class LocalStore(containers.DeclarativeContainer):
         entities=providers.Singleton(SqlEntityReports, engine),
         credentials=credentials,
         sealer=sealer,
+        tokens=token_store,
     )
 
 
@@ -168,7 +164,7 @@ class LocalContainer(LocalStore):
         credentials=LocalStore.credentials,
         sealer=LocalStore.sealer,
         requests=providers.Singleton(SqlRequestLog, LocalStore.engine),
-        webhook_secrets=LocalStore.webhook_secrets,
+        secrets=LocalStore.secrets,
         budgets=providers.Singleton(SqlBudgets, LocalStore.engine),
         token_store=LocalStore.token_store,
     )

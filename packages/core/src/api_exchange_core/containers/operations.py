@@ -13,6 +13,7 @@ from api_exchange_core.application.erase import EraseEntity, EraseTenant
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
 from api_exchange_core.application.held_messages import HeldMessages
 from api_exchange_core.application.reseal_credentials import ResealCredentials
+from api_exchange_core.application.reseal_tokens import ResealTokens
 from api_exchange_core.application.sources import ReportSources, ResetSource
 from api_exchange_core.application.status_report import StatusReport
 from api_exchange_core.application.trace_request import TraceRequest
@@ -33,6 +34,7 @@ from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.statistics import StatisticsSource
 from api_exchange_core.ports.tenant_directory import TenantDirectory
+from api_exchange_core.ports.token_store import TokenRecords
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
 
 
@@ -73,9 +75,11 @@ class Operations(containers.DeclarativeContainer):
 
     credentials: providers.Dependency[CredentialStore] = providers.Dependency()
     sealer: providers.Dependency[Sealer] = providers.Dependency()
+    tokens: providers.Dependency[TokenRecords] = providers.Dependency()
 
     keep_credentials = providers.Singleton(KeepCredentials, credentials, sealer, tenants, clock)
     reseal_credentials = providers.Singleton(ResealCredentials, credentials, sealer, clock)
+    reseal_tokens = providers.Singleton(ResealTokens, tokens, sealer)
     held_messages = providers.Singleton(HeldMessages, units)
     trace = providers.Singleton(TraceRequest, messages, entities)
     status = providers.Singleton(StatusReport, clock, statistics, backlog, errors)

@@ -35,6 +35,7 @@ from api_exchange_core.application.send_message import SendMessage
 from api_exchange_core.application.services import Services
 from api_exchange_core.application.tenant_gate import TenantGate
 from api_exchange_core.application.tick import FanOutTick
+from api_exchange_core.application.webhook_secrets import StoredWebhookSecrets
 from api_exchange_core.domain.content_hash import ContentHasher
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.budgets import Budgets
@@ -51,11 +52,11 @@ from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.request_log import RequestLog
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.sealer import Sealer
+from api_exchange_core.ports.secret_source import SecretSource
 from api_exchange_core.ports.sleeper import Sleeper
 from api_exchange_core.ports.tenant_directory import TenantDirectory
 from api_exchange_core.ports.token_store import TokenStore
 from api_exchange_core.ports.unit_of_work import UnitOfWorkFactory
-from api_exchange_core.ports.webhook_secrets import WebhookSecrets
 
 
 class UseCases(containers.DeclarativeContainer):
@@ -80,7 +81,7 @@ class UseCases(containers.DeclarativeContainer):
     credentials: providers.Dependency[CredentialStore] = providers.Dependency()
     sealer: providers.Dependency[Sealer] = providers.Dependency()
     requests: providers.Dependency[RequestLog] = providers.Dependency()
-    webhook_secrets: providers.Dependency[WebhookSecrets] = providers.Dependency()
+    secrets: providers.Dependency[SecretSource] = providers.Dependency()
     budgets: providers.Dependency[Budgets] = providers.Dependency()
     token_store: providers.Dependency[TokenStore] = providers.Dependency()
 
@@ -121,6 +122,7 @@ class UseCases(containers.DeclarativeContainer):
     )
     fan_out = providers.Singleton(FanOutTick, exchange.provided.name, tenants, publisher, clock, observer)
     sender = providers.Singleton(SendMessage, exchange.provided.name, publisher, clock, randomness, observer)
+    webhook_secrets = providers.Singleton(StoredWebhookSecrets, credential_reader, secrets, clock)
     prove = providers.Singleton(ProveTenant, tenants, webhook_secrets, clock, observer)
     limits = providers.Singleton(IntakeLimits, clock)
     accept = providers.Singleton(AcceptRequest, prove, sender, requests, limits, clock)

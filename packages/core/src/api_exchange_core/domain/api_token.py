@@ -97,7 +97,7 @@ class TokenPool:
 
     Args:
         max_active: how many the vendor allows for a tenant and scope.
-        lifetime: how long a token lives at most, for those that never arrived.
+        lifetime: how long a token lives at most, for those that never arrived, or of which the vendor does not say it.
         skew: how much longer the vendor may think that a token lives.
 
     Raises:

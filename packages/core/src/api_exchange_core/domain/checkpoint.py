@@ -75,7 +75,7 @@ class Run:
         window: which part of the source's time it asks for.
         pages: how many were taken.
         records: how many records these held, without those that were known.
-        highest: the newest moment that a record has named, of those that are not to come yet.
+        highest: the newest moment that a record has named, of those before it began.
         mark: digest of a cursor that it has passed, to notice when it comes by again.
         finished_at: when its last page was taken; None while there is more.
     """

@@ -84,7 +84,7 @@ class CheckpointHandle:
         Raises:
             UnrepresentableError: the cursor has no JSON form.
             PermanentError: it is too large.
-            DeclarationError: the watermark is not aware.
+            DeclarationError: the watermark is not aware, or this call extracts the source.
         """
         Window(watermark)
-        self._intentions.advance(self._checkpoint.saved(cursor, now=self._now(), watermark=watermark), None)
+        self._intentions.keep(self._checkpoint.saved(cursor, now=self._now(), watermark=watermark))

@@ -74,12 +74,12 @@ class Extraction(Generic[Item]):
                 f"source {self.name!r}: fetch answers a Page(items, next_cursor), not a {type(page).__name__}"
             )
         now = self.desk.now()
-        new = self._new(page, now)
+        new = self._new(page)
         self._refuse_circle(page.next_cursor)
         self._advance(page, new, now)
         return replace(page, items=new.items)
 
-    def _new(self, page: Page[Item], now: datetime) -> Taken[Item]:
+    def _new(self, page: Page[Item]) -> Taken[Item]:
         seen = self.checkpoint.seen
         if self.watermark is None:
             return Taken(page.items, None, seen)
@@ -88,7 +88,6 @@ class Extraction(Generic[Item]):
             page.items,
             run=self.run,
             seen=seen,
-            now=now,
             digest=lambda item: hasher.hash(item, canonical_type=self.name),
         )
 

@@ -148,17 +148,29 @@ class Intentions:
         """Note that the call takes pages of *source*.
 
         Raises:
-            DeclarationError: it did before; each page would be asked for twice.
+            DeclarationError: it did before, and each page would be asked for twice; or it keeps the source by hand.
         """
         if source in self._sources:
             raise DeclarationError(
                 f"source {source!r} is extracted twice in one call: loop over its pages once, or name two sources"
             )
+        if source in self._progress:
+            raise _two_keepers(source)
         self._sources.add(source)
 
     def advance(self, checkpoint: Checkpoint, onward: HandOn | None) -> None:
         """Intend to write *checkpoint*, in place of what was intended for its source before."""
         self._progress[checkpoint.source] = (checkpoint, onward)
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Intend to write *checkpoint*, which the processor keeps by hand.
+
+        Raises:
+            DeclarationError: the call takes pages of the source, and one of the two would undo the other.
+        """
+        if checkpoint.source in self._sources:
+            raise _two_keepers(checkpoint.source)
+        self.advance(checkpoint, None)
 
     def settle(self, persisted: Sequence[Persisted]) -> None:
         """Take in what the flush made of the changes, in their order.
@@ -187,3 +199,10 @@ class Intentions:
         versioning = Versioning({} if head is None else {wanted.id: head}, self.now)
         earlier = [change for change in self.changes[: index + 1] if change.id == wanted.id]
         return [versioning.apply(change) for change in earlier][-1]
+
+
+def _two_keepers(source: str) -> DeclarationError:
+    return DeclarationError(
+        f"source {source!r} is extracted, and its checkpoint is kept by hand, in one call: what is kept by hand is "
+        "another thing, so give it another name"
+    )

@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 from api_exchange_core.domain.checkpoint import Checkpoint
 from api_exchange_core.domain.checkpoint_desk import CheckpointDesk
 from api_exchange_core.domain.deadline import Deadline
-from api_exchange_core.domain.errors import DeclarationError
+from api_exchange_core.domain.errors import DeclarationError, TransientError
 from api_exchange_core.domain.extraction import Extraction
 from api_exchange_core.domain.intentions import Intentions
 from api_exchange_core.domain.names import FunctionName
@@ -135,7 +135,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Pages(Generic[Item]):
-    """What `Source.pages` answers; the store and the API are asked while it is iterated."""
+    """What `Source.pages` answers; the store and the API are asked while it is iterated.
+
+    A page that cannot be had for now ends the call's part if that has pages already. They are kept, and the message
+    that goes on meets the failure itself; else an API that lets fewer requests through than a call has pages would be
+    asked for the same ones for ever.
+    """
 
     source: Source
     fetch: Fetch[Item]
@@ -144,7 +149,12 @@ class Pages(Generic[Item]):
     def __iter__(self) -> Iterator[Page[Item]]:
         extraction = self.source.begun(self.watermark)
         while extraction is not None and self.source.goes_on(extraction):
-            page = self.fetch(extraction.request)
+            try:
+                page = self.fetch(extraction.request)
+            except TransientError:
+                if not extraction.pages_taken:
+                    raise
+                return
             if isawaitable(page):
                 if iscoroutine(page):
                     page.close()
@@ -156,5 +166,11 @@ class Pages(Generic[Item]):
     async def __aiter__(self) -> AsyncIterator[Page[Item]]:
         extraction = self.source.begun(self.watermark)
         while extraction is not None and self.source.goes_on(extraction):
-            page = self.fetch(extraction.request)
-            yield extraction.taken(await page if isawaitable(page) else page)
+            try:
+                answer = self.fetch(extraction.request)
+                page = await answer if isawaitable(answer) else answer
+            except TransientError:
+                if not extraction.pages_taken:
+                    raise
+                return
+            yield extraction.taken(page)

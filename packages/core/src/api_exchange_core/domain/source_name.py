@@ -104,7 +104,7 @@ def slices(window: Window, length: timedelta, *, most: int) -> list[Window]:
 
     Args:
         window: closed at both ends.
-        length: more than nothing.
+        length: more than nothing; on days on which a zone changes its clocks as long as on others.
         most: as many parts are refused.
 
     Raises:
@@ -113,6 +113,8 @@ def slices(window: Window, length: timedelta, *, most: int) -> list[Window]:
     since, until = window.since, window.until
     if since is None or until is None or length <= timedelta(0):
         raise DeclarationError(f"{window} cannot be cut into slices of {length}")
+    # Within one zone Python reckons by the clock on the wall, which skips an hour in spring.
+    since, until = since.astimezone(UTC), until.astimezone(UTC)
     number = -((since - until) // length)
     if number > most:
         raise DeclarationError(

@@ -24,6 +24,9 @@ UNSAID_LIFE: Final = timedelta(minutes=5)
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
 """What an Authorization header takes: visible ASCII, without the line ends that would begin another header."""
 
+_PRESENTABLE: Final = re.compile(r"[\x20-\x7e]+")
+"""What a refresh token is made of (RFC 6749, appendix A.17). It is a field of a form, which takes spaces."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
@@ -33,6 +36,7 @@ class TokenAnswer:
         token: the access token.
         expires_in: how long it is valid, from the moment that it was asked for; at most `LONGEST_LIFE` counts.
         refresh_token: what the next one is asked for with, if the vendor has given a new one.
+        is_said: whether *expires_in* is what the vendor says; else it is a guess, and the token may live longer.
 
     Raises:
         TransientError: it is no token that can be sent, or it has expired already. The vendor may do better next time.
@@ -41,13 +45,13 @@ class TokenAnswer:
     token: Secret
     expires_in: timedelta
     refresh_token: Secret | None = None
+    is_said: bool = True
 
     def __post_init__(self) -> None:
-        for secret in (self.token, self.refresh_token):
-            if secret is not None and _SENDABLE.fullmatch(secret.reveal()) is None:
-                raise TransientError(
-                    "the token answer holds a token with characters that no header can carry"
-                )
+        if _SENDABLE.fullmatch(self.token.reveal()) is None:
+            raise TransientError("the token answer holds a token with characters that no header can carry")
+        if self.refresh_token is not None and _PRESENTABLE.fullmatch(self.refresh_token.reveal()) is None:
+            raise TransientError("the token answer holds a refresh token with characters that none can have")
         if self.expires_in <= timedelta(0):
             raise TransientError(
                 "the token answer holds a token that has expired already: expires_in is not above zero"
@@ -56,19 +60,28 @@ class TokenAnswer:
             object.__setattr__(self, "expires_in", LONGEST_LIFE)
 
     @classmethod
-    def of(cls, token: object, expires_in: object = None, refresh_token: object = None) -> Self:
+    def of(
+        cls,
+        token: object,
+        expires_in: object = None,
+        refresh_token: object = None,
+        *,
+        unsaid: timedelta = UNSAID_LIFE,
+    ) -> Self:
         """The answer with these values, as JSON or somebody's own function gives them.
 
         Args:
             token: a text.
             expires_in: a timedelta, or seconds as a number or a text; None if the vendor does not say.
             refresh_token: a text, or None.
+            unsaid: how long it lives if the vendor does not say.
 
         Raises:
             TransientError: a value is none of these; the error says which, and not what it was.
         """
-        life = _life(expires_in)
-        return cls(_secret(token, "access_token"), life, _optional(refresh_token))
+        is_said = expires_in is not None
+        life = _life(expires_in) if is_said else unsaid
+        return cls(_secret(token, "access_token"), life, _optional(refresh_token), is_said)
 
 
 def read_answer(body: bytes, *, unsaid: timedelta = UNSAID_LIFE) -> TokenAnswer:
@@ -90,9 +103,8 @@ def read_answer(body: bytes, *, unsaid: timedelta = UNSAID_LIFE) -> TokenAnswer:
     kind = answer.get("token_type")
     if kind is not None and (not isinstance(kind, str) or kind.lower() != "bearer"):
         raise TransientError("the token answer has a token_type other than Bearer: it cannot be sent as one")
-    expires_in = answer.get("expires_in")
     return TokenAnswer.of(
-        answer.get("access_token"), unsaid if expires_in is None else expires_in, answer.get("refresh_token")
+        answer.get("access_token"), answer.get("expires_in"), answer.get("refresh_token"), unsaid=unsaid
     )
 
 
@@ -103,12 +115,11 @@ def _secret(value: object, name: str) -> Secret:
 
 
 def _optional(value: object) -> Secret | None:
-    return None if value is None else _secret(value, "refresh_token")
+    # Some vendors that give none say so with an empty text. What came with it may have cost the one before.
+    return None if value is None or value == "" else _secret(value, "refresh_token")
 
 
 def _life(value: object) -> timedelta:
-    if value is None:
-        return UNSAID_LIFE
     if isinstance(value, timedelta):
         return value
     seconds = _number(value)

@@ -1,16 +1,18 @@
 """Taking what changed since the last time, by the source's own times.
 
-All times are the source's own. Ours only bounds them: a watermark never passes our now, so one record from the year
-2099, or a source whose clock is ahead, hides nothing and only has more read again. What the source makes visible late,
-with a time that lies before what was read already, is found as long as it is not later than the lag; what the lag has
-the source send again is known by id and content, and not taken twice.
+All times are the source's own. Ours only bounds them: a watermark never passes the moment at which its run began. So
+one record from the year 2099, or a source whose clock is ahead, hides nothing and only has more read again; nor does a
+feed that is not in the order of its changes hide what changes on a page that the run has behind it, as long as the
+source's clock is not further behind ours than the lag. What the source makes visible late, with a time that lies before
+what was read already, is found as long as it is not later than the lag; what the lag has the source send again is known
+by id and content, and not taken twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final, Generic, TypeVar
 
@@ -22,6 +24,8 @@ Item = TypeVar("Item")
 
 _DIGITS: Final = 16
 _MAX_REMEMBER: Final = 10_000
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 Digest = Callable[[object], str]
 """Hashes the content of a record."""
@@ -33,7 +37,7 @@ class Taken(Generic[Item]):
 
     Args:
         items: the records that are new.
-        highest: the newest moment, of those that are not to come yet, that the run has named by now.
+        highest: the newest moment, of those before the run began, that it has named by now.
         seen: what is known near it.
     """
 
@@ -79,10 +83,10 @@ class Watermark(Generic[Item]):
         """What the next run asks for."""
         if checkpoint.watermark is None:
             return Window(self.start)
-        return Window(checkpoint.watermark - self.lag)
+        return Window(_before(checkpoint.watermark, self.lag))
 
     def take(
-        self, items: Sequence[Item], *, run: Run, seen: Mapping[str, Sighting], now: datetime, digest: Digest
+        self, items: Sequence[Item], *, run: Run, seen: Mapping[str, Sighting], digest: Digest
     ) -> Taken[Item]:
         """What of a page is new.
 
@@ -90,7 +94,6 @@ class Watermark(Generic[Item]):
             items: its records.
             run: which the page is of. Records outside of its window are left to the run of theirs, if it has an end.
             seen: what is known.
-            now: our time.
             digest: hashes a record.
 
         Raises:
@@ -104,20 +107,21 @@ class Watermark(Generic[Item]):
             if run.window.until is not None and not run.window.holds(at):
                 continue
             key, sighting = _short(repr(self._read(self.id, item))), Sighting(at, _short(digest(item)))
-            if at <= now and (highest is None or at > highest):
+            if at <= run.started_at and (highest is None or at > highest):
                 highest = at
             if known.get(key) != sighting:
                 known[key] = sighting
                 fresh.append(item)
-        return Taken(fresh, highest, self._near(highest, known))
+        return Taken(fresh, highest, self._near(highest, run.window.since, known))
 
-    def _near(self, highest: datetime | None, known: Mapping[str, Sighting]) -> Mapping[str, Sighting]:
-        """Those that the next run can be sent again; if they are too many, the newest."""
-        near = [
-            (key, sighting)
-            for key, sighting in known.items()
-            if highest is None or sighting.at >= highest - self.lag
-        ]
+    def _near(
+        self, highest: datetime | None, since: datetime | None, known: Mapping[str, Sighting]
+    ) -> Mapping[str, Sighting]:
+        """Those that can be sent again, by later pages of this run or by the next one; if too many, the newest."""
+        oldest = None if highest is None else _before(highest, self.lag)
+        if oldest is not None and since is not None:
+            oldest = min(oldest, since)
+        near = [(key, sighting) for key, sighting in known.items() if oldest is None or sighting.at >= oldest]
         near.sort(key=lambda one: one[1].at, reverse=True)
         return dict(near[: self.remember])
 
@@ -132,7 +136,7 @@ class Watermark(Generic[Item]):
                 f"a record says at {self.at!r} when it changed, with a {type(value).__name__} that is no time with an "
                 "offset: pass Watermark(at=...) a function that makes an aware datetime of it"
             )
-        return moment
+        return _in_utc(moment)
 
     def _read(self, what: str | Callable[[Item], object], item: Item) -> object:
         if callable(what):
@@ -143,6 +147,18 @@ class Watermark(Generic[Item]):
             raise PermanentError(
                 f"a record of type {type(item).__name__} has no {what!r}, which its watermark is read from"
             ) from None
+
+
+def _before(moment: datetime, time: timedelta) -> datetime | None:
+    """*moment* less *time*; None if nothing is as early. Some sources say "never" with the first day of the year 1."""
+    return None if moment - _FIRST < time else moment - time
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # by its offset it lies beyond the calendar
+        return _FIRST if moment.year == 1 else _LAST
 
 
 def _short(text: str) -> str:

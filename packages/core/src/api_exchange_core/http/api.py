@@ -8,6 +8,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from api_exchange_core.adapters.http.body import ACCEPTED
 from api_exchange_core.adapters.http.token_auth import TokenAuth, TokenSource
 from api_exchange_core.domain.budget import Budget
 from api_exchange_core.domain.errors import DeclarationError, PermanentError
@@ -85,7 +86,7 @@ def auth_of(tokens: TokenSource | None, auth: httpx.Auth | None) -> httpx.Auth |
 
 def headers_of(client: str, given: Mapping[str, str] | None) -> Mapping[str, str]:
     """The headers of all requests."""
-    return {"User-Agent": f"api-exchange ({client})"} | dict(given or {})
+    return {"User-Agent": f"api-exchange ({client})", "Accept-Encoding": ACCEPTED} | dict(given or {})
 
 
 def no_cookies() -> CookieJar:

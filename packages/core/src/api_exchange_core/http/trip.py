@@ -186,7 +186,8 @@ class Trip:
         if self._redirects >= _MOST_REDIRECTS or not is_same_origin(url, self.request.url):
             return False
         self._redirects += 1
+        was = self.request
         self.request = httpx.Request(
-            self.request.method, url, headers=self.request.headers, extensions=self.request.extensions
+            was.method, url, headers=was.headers, stream=was.stream, extensions=was.extensions
         )
         return True

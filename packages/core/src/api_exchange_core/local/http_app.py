@@ -17,8 +17,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from api_exchange_core.application.accept_request import AcceptRequest, Challenge, too_large
+from api_exchange_core.application.accept_request import UNDER_WAY, AcceptRequest, Challenge, too_large
 from api_exchange_core.application.call import loggable
+from api_exchange_core.application.intake_limits import retry_after
 from api_exchange_core.application.request import Refusal, Request, RequestRefusedError
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
@@ -27,7 +28,6 @@ from api_exchange_core.domain.trigger import HttpTrigger
 from api_exchange_core.local.bell import Bell
 from api_exchange_core.ports.observer import Observer
 
-_RETRY_SECONDS = 5
 BODY_TIMEOUT: Final = timedelta(seconds=20)
 """Longest time that a body may take; a client that sends a byte now and then holds up a connection no longer."""
 
@@ -59,15 +59,19 @@ def http_app(
             if isinstance(function.trigger, HttpTrigger)
         ),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         exception_handlers={
             RequestRefusedError: _refused,
-            TransientError: _unavailable,
+            TransientError: _unavailable(observer),
             HTTPException: _http_error,
             Exception: _failing(observer),
         },
     )
+    # A redirect to the path without its last slash: no sender follows one with what it has signed, and it would be
+    # the only answer that is no problem document, made of whatever host the request names.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _route(
@@ -131,8 +135,12 @@ async def _refused(_: HttpRequest, error: Exception) -> Response:
     return _problem(error.refusal.status, str(error), error.headers)
 
 
-async def _unavailable(_: HttpRequest, __: Exception) -> Response:
-    return _problem(503, "the request could not be stored; try again", {"Retry-After": str(_RETRY_SECONDS)})
+def _unavailable(observer: Observer) -> Callable[[HttpRequest, Exception], Awaitable[Response]]:
+    async def unavailable(_: HttpRequest, error: Exception) -> Response:
+        observer.event("http.unavailable", **loggable(error))
+        return _problem(503, "the request could not be stored; try again", retry_after(UNDER_WAY))
+
+    return unavailable
 
 
 async def _http_error(_: HttpRequest, error: Exception) -> Response:

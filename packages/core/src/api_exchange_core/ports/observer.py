@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from api_exchange_core.domain.failure import Problem
 from api_exchange_core.domain.message import Message
-from api_exchange_core.domain.names import FunctionName, QueueName
+from api_exchange_core.domain.names import FunctionName, QueueName, TenantId
 from api_exchange_core.domain.trace_context import TraceContext
 
 
@@ -105,6 +105,10 @@ class Observer(Protocol):
     @abstractmethod
     def event(self, name: str, **facts: str | float | None) -> None:
         """Something else worth a line happened."""
+
+    @abstractmethod
+    def token_waited(self, tenant_id: TenantId, *, api: str, waited: timedelta) -> None:
+        """A call had no token for *api* and waited for one, whether it then got one or not."""
 
     @abstractmethod
     def trace(

@@ -243,3 +243,19 @@ class TokenRecords(Protocol):
         Raises:
             TransientError: the store could not be reached.
         """
+
+    @abstractmethod
+    def replace(self, record: TokenRecord, *, sealed: SealedText | None, refresh: SealedText | None) -> bool:
+        """Keep the same token and refresh token under other seals; nothing else changes, leases least of all.
+
+        Args:
+            record: as it was read.
+            sealed: the token; None if it has none.
+            refresh: the refresh token; None if it has none.
+
+        Returns:
+            False, and nothing is changed, if one of the two is another by now.
+
+        Raises:
+            TransientError: the store could not be reached.
+        """

@@ -33,6 +33,10 @@ class ObserverSuite(Suite):
         observer.event("outbox.stuck")
         observer.event("outbox.stuck", count=2**70, ratio=float("nan"), reason=EVERY_SCRIPT, outbox_id=None)
 
+    @pytest.mark.parametrize("waited", [timedelta(0), timedelta(seconds=1), timedelta(days=1)])
+    def test_a_wait_for_a_token_can_be_told(self, observer: Observer, waited: timedelta) -> None:
+        observer.token_waited(TENANT, api=EVERY_SCRIPT, waited=waited)
+
     def test_an_error_passes_through_bound_ids_as_it_is(self, observer: Observer) -> None:
         error = ZeroDivisionError()
         with (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -293,6 +293,35 @@ class TokenStoreSuite(Suite):
         state = first.state()
         assert (state.refresh, state.failures, state.barred_for, state.token_id) == (None, 0, NOTHING, "t-1")
         assert first.records.reset(_OTHERS[0]) == 0
+
+    def test_seals_are_replaced_and_nothing_else_is(
+        self, first: TokenClient, second: TokenClient, clock: PassingTime
+    ) -> None:
+        first.makes("t-1", refresh="r-1")
+        lease = first.leads("one", seen="t-1")
+        clock.advance(_MOMENT)
+        (record,) = second.records.all()
+        assert second.records.replace(record, sealed=SealedText("again"), refresh=SealedText("r-again"))
+        (now,) = second.records.all()
+        assert now.state == replace(record.state, sealed=SealedText("again"), refresh=SealedText("r-again"))
+        assert first.stores(lease, "t-2")
+        assert (first.state().token_id, first.state().refresh) == ("t-2", "r-again")
+
+    def test_seals_of_what_has_changed_since_are_not_replaced(
+        self, first: TokenClient, second: TokenClient
+    ) -> None:
+        first.makes("t-1", refresh="r-1")
+        (old,) = second.records.all()
+        assert first.stores(first.leads("one", seen="t-1"), "t-2", refresh="r-2")
+        assert not second.records.replace(
+            old, sealed=SealedText("t-1 again"), refresh=SealedText("r-1 again")
+        )
+        assert first.store.invalidate(_KEY, TokenId("t-2"))
+        (without,) = second.records.all()
+        assert without.state.sealed is None
+        assert second.records.replace(without, sealed=None, refresh=SealedText("r-2 again"))
+        assert (first.state().sealed, first.state().refresh) == (None, "r-2 again")
+        assert not second.records.replace(without, sealed=None, refresh=SealedText("r-3"))
 
     def test_uses_add_up_from_all_instances(self, first: TokenClient, second: TokenClient) -> None:
         first.makes("t-1")

@@ -101,6 +101,8 @@ class InMemoryEraser(Eraser):
         self._records[erasure_id] = replace(record, removed=total)
 
     def _rows(self, subject: Subject, part: str) -> list[Drop]:
+        if part not in self.parts(subject):
+            return []
         match part:
             case "queue":
                 return self._queued(subject)

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 
 from typing_extensions import override
 
+from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.observer import Handled, WithoutTraces
 
 _NOTHING: Mapping[str, str | int | None] = MappingProxyType({})
@@ -33,12 +35,22 @@ class Event:
     ids: Mapping[str, str | int | None]
 
 
+@dataclass(frozen=True, slots=True)
+class TokenWait:
+    """A call that had to wait for a token."""
+
+    tenant_id: TenantId
+    api: str
+    waited: timedelta
+
+
 class RecordingObserver(WithoutTraces):
     """Keeps what it is told, for tests to look at."""
 
     def __init__(self) -> None:
         self._summaries: list[Handled] = []
         self._events: list[Event] = []
+        self._token_waits: list[TokenWait] = []
         self._lock = threading.Lock()
 
     @property
@@ -52,6 +64,12 @@ class RecordingObserver(WithoutTraces):
         """Whatever else happened, in order."""
         with self._lock:
             return list(self._events)
+
+    @property
+    def token_waits(self) -> list[TokenWait]:
+        """The calls that had no token, in the order in which their waits ended."""
+        with self._lock:
+            return list(self._token_waits)
 
     @override
     @contextmanager
@@ -71,3 +89,8 @@ class RecordingObserver(WithoutTraces):
     def event(self, name: str, **facts: str | float | None) -> None:
         with self._lock:
             self._events.append(Event(name, MappingProxyType(facts), _bound.get()))
+
+    @override
+    def token_waited(self, tenant_id: TenantId, *, api: str, waited: timedelta) -> None:
+        with self._lock:
+            self._token_waits.append(TokenWait(tenant_id, api, waited))

@@ -190,6 +190,16 @@ class InMemoryTokenStore(TokenStore, TokenRecords):
             return len(found)
 
     @override
+    def replace(self, record: TokenRecord, *, sealed: SealedText | None, refresh: SealedText | None) -> bool:
+        with self._lock:
+            row = self._rows.get((record.key, record.slot))
+            was = record.state
+            if row is None or (row.sealed, row.refresh) != (was.sealed, was.refresh):
+                return False
+            self._rows[record.key, record.slot] = replace(row, sealed=sealed, refresh=refresh)
+            return True
+
+    @override
     def count(self, uses: Mapping[tuple[TokenKey, int], int]) -> None:
         with self._lock:
             for address, number in uses.items():

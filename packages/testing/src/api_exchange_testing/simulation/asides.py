@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from typing_extensions import override
+from typing_extensions import TypeVarTuple, Unpack, override
 
 if TYPE_CHECKING:
-    from api_exchange_testing.simulation.turns import Turns
+    from api_exchange_testing.simulation.turns import Strand, Turns
+
+Answer = TypeVar("Answer")
+Arguments = TypeVarTuple("Arguments")
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _A_TICK: Final = timedelta(microseconds=1)
@@ -58,6 +63,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._turns = turns
         self._selector = self  # which the loop asks for what has happened outside: nothing does
         self._called = threading.Event()
+        self._beside: set[Strand] = set()
         self.set_exception_handler(lambda *_: None)  # what a crash leaves behind is no error
 
     @override
@@ -66,14 +72,41 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def select(self, timeout: float | None) -> list[Any]:
         """Let *timeout* pass, in seconds; without one something outside is to wake this loop."""
-        if timeout is None:
+        self._beside = {strand for strand in self._beside if not strand.is_over}
+        if self._beside and timeout != 0:
+            until = None if timeout is None else self._in(timeout)
+            self._turns.wait(until=until, ready=self._called.is_set)
+        elif timeout is None:
             if not self._called.wait(_PATIENCE):
                 raise RuntimeError("an async processor waits for what no simulation brings: a real socket?")
         elif timeout > 0:
-            until = self._turns.clock.now() + timedelta(seconds=timeout) + _A_TICK
-            self._turns.wait(until=until)
+            self._turns.wait(until=self._in(timeout))
         self._called.clear()
         return []
+
+    @override
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Arguments]], Answer], *args: *Arguments
+    ) -> asyncio.Future[Answer]:
+        """As declared. What is to have a thread of its own (`asyncio.to_thread`) is a strand, and takes turns."""
+        if executor is not None:
+            return super().run_in_executor(executor, func, *args)
+        future: asyncio.Future[Answer] = self.create_future()
+        self._beside.add(
+            self._turns.spawn("thread", partial(self._work_beside, future, partial(func, *args)))
+        )
+        return future
+
+    def _work_beside(self, future: asyncio.Future[Answer], work: Callable[[], Answer]) -> None:
+        settle: Callable[[], None]
+        try:
+            settle = partial(future.set_result, work())
+        except Exception as error:  # noqa: BLE001 - is raised where it is awaited
+            settle = partial(future.set_exception, error)
+        self.call_soon_threadsafe(lambda: None if future.done() else settle())
+
+    def _in(self, seconds: float) -> datetime:
+        return self._turns.clock.now() + timedelta(seconds=seconds) + _A_TICK
 
     def end(self) -> None:
         """Cancel what still runs, and close."""

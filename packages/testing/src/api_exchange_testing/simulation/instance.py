@@ -13,9 +13,10 @@ from api_exchange_core.domain.exchange import Function
 from api_exchange_core.local.heartbeat import BatchKeeper
 from api_exchange_testing.simulation.calls import HeartbeatInTurn
 from api_exchange_testing.simulation.chores import Rota
+from api_exchange_testing.simulation.elsewhere import Here, context_of
 from api_exchange_testing.simulation.interposed import Place
 from api_exchange_testing.simulation.turns import Life, Turns
-from api_exchange_testing.simulation.wiring import Ports, faulty, for_instance
+from api_exchange_testing.simulation.wiring import Ports, faulty, for_instance, watched
 from api_exchange_testing.simulation.world import World
 
 _VISIBILITY: Final = timedelta(seconds=60)
@@ -51,10 +52,12 @@ class Instance:
         keeper: bool,
         ports: Callable[[Ports], Ports],
     ) -> None:
-        self.life: Life = turns.start(number, self._work)
+        self.life: Life = turns.start(
+            number, self._work, lambda life: context_of(Here(Place(turns, life), world.token_watch))
+        )
         place = Place(turns, self.life)
         self._turns = turns
-        self._ports = ports(faulty(world, place, timedelta(seconds=skew)))
+        self._ports = watched(ports(faulty(world, place, timedelta(seconds=skew))), world)
         # Each life makes its own processors: what they keep in memory ends with it.
         self._functions = [replace(function) for function in world.exchange.functions]
         wired = for_instance(world, self._ports, place, seed)

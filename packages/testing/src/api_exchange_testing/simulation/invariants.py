@@ -15,6 +15,7 @@ def broken(world: World) -> Iterator[str]:
     """What is broken, each as a sentence; nothing if all is well."""
     yield from world.ledger.wrong
     yield from world.leases.wrong
+    yield from world.token_watch.wrong
     yield from _lost(world)
     yield from _unsent(world)
     yield from _left(world)

@@ -9,9 +9,11 @@ from itertools import count
 from typing_extensions import override
 
 from api_exchange_core import EntityReference, Exchange, Message
+from api_exchange_core.application.administer_credentials import KeepCredentials
 from api_exchange_core.domain.envelope import decode
-from api_exchange_core.domain.errors import TenantError
-from api_exchange_core.domain.names import QueueName, dead_letter_queue, tenant_id
+from api_exchange_core.domain.names import QueueName, dead_letter_queue
+from api_exchange_testing.declared_tenant import declared_tenant
+from api_exchange_testing.given_credentials import give_credentials
 from api_exchange_testing.memory.profile import PORTABLE, Profile
 from api_exchange_testing.simulation.instance import Instance
 from api_exchange_testing.simulation.invariants import broken
@@ -116,13 +118,21 @@ class Simulation:
         self, queue: str, payload: object, *, tenant: str | None = None, entity: EntityReference | None = None
     ) -> Message:
         """Put a message into a queue, as `Harness.send` does."""
-        whose = self._only_tenant() if tenant is None else tenant
-        return self._sender.send(QueueName(queue), payload, tenant_id=tenant_id(whose), entity=entity)
+        whose = declared_tenant(self.world.exchange, tenant)
+        return self._sender.send(QueueName(queue), payload, tenant_id=whose, entity=entity)
 
     def tick(self, function_name: str, at: datetime | None = None) -> None:
         """Fire a timer function, as `Harness.tick` does."""
         function = self.world.exchange.function(function_name)
         self._fan_out.fan_out(function, self.world.clock.now() if at is None else at)
+
+    def set_credentials(
+        self, system: str, credentials: Mapping[str, object] | bytes, *, tenant: str | None = None
+    ) -> None:
+        """Set a tenant's credentials at a system, as `Harness.set_credentials` does."""
+        world = self.world
+        keep = KeepCredentials(world.credentials, world.sealer, world.tenants, world.clock)
+        give_credentials(keep, declared_tenant(world.exchange, tenant), system, credentials)
 
     def later(self, after: timedelta, action: Callable[[], object]) -> None:
         """Have the outside world do something when time has passed: send, tick, disable a tenant."""
@@ -181,9 +191,3 @@ class Simulation:
         self._turns.close()
         while self._instances:
             self._instances.popitem()[1].end()
-
-    def _only_tenant(self) -> str:
-        tenants = self.world.exchange.tenants
-        if len(tenants) != 1:
-            raise TenantError(f"the exchange declares {len(tenants)} tenants: say tenant=... for which one")
-        return tenants[0]

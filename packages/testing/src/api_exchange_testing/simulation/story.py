@@ -257,6 +257,32 @@ class _Teller:
         """The right to do a chore."""
         return f"takes the lease of {step.arguments[0]}" if step.answer else None
 
+    def asked(self, step: Step) -> str:
+        """A vendor is asked for a token."""
+        return f"asks the vendor for a token of {step.arguments[0]}"
+
+    def called(self, step: Step) -> str:
+        """A call of somebody's API."""
+        refused = ", which refuses the token" if step.answer is False else ""
+        return f"calls the API for {step.arguments[0]}{refused}"
+
+    def token_claimed(self, step: Step) -> str:
+        """The right to ask for a token."""
+        lease = step.answer
+        fence = "but may not" if lease is None else f"fence {lease.fence}"
+        return f"would make a token of {step.arguments[0].tenant_id} ({fence})"
+
+    def token_stored(self, step: Step) -> str:
+        """A token that was made."""
+        lease = step.arguments[0]
+        refused = ", which is refused" if step.answer is False else ""
+        return f"stores a token of {lease.key.tenant_id} (fence {lease.fence}){refused}"
+
+    def token_ended(self, step: Step) -> str:
+        """A token that a vendor has refused."""
+        done = "" if step.answer else ", which is another by now"
+        return f"invalidates the token of {step.arguments[0].tenant_id}{done}"
+
     def _stage(self, step: Step, what: Iterable[str]) -> None:
         self._staged.setdefault(step.who, []).extend(what)
 
@@ -313,4 +339,9 @@ _TELLING: Final[Mapping[str, Callable[[_Teller, Step], str | None]]] = {
     "outbox.sent": _Teller.taken_off,
     "sleep": _Teller.slept,
     "leases.take": _Teller.leased,
+    "vendor.token": _Teller.asked,
+    "vendor.call": _Teller.called,
+    "tokens.claim": _Teller.token_claimed,
+    "tokens.store": _Teller.token_stored,
+    "tokens.invalidate": _Teller.token_ended,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -94,11 +94,18 @@ class Turns:
     _later: list[tuple[datetime, int, Callable[[], object]]] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
 
-    def start(self, number: int, work: Callable[[], object]) -> Life:
-        """Let an instance live: *work* is called again and again; what it answers is whether it did anything."""
+    def start(self, number: int, work: Callable[[], object], context: Callable[[Life], Context]) -> Life:
+        """Let an instance live: *work* is called again and again; what it answers is whether it did anything.
+
+        Args:
+            number: which instance.
+            work: a round of it.
+            context: makes what it runs in, as a thread of its own would.
+        """
         self._lives[number] += 1
         life = Life(number, f"{chr(ord('A') + number)}{self._lives[number]}")
         strand = Strand(life, "", greenlet(lambda: self._live_on(strand, work)))
+        strand.body.gr_context = context(life)
         self._strands.append(strand)
         return life
 

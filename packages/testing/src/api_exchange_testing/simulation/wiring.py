@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final
@@ -44,6 +44,7 @@ from api_exchange_testing.simulation.interposed import (
     SleeperInTurn,
     interposed,
 )
+from api_exchange_testing.simulation.token_watch import WatchedTokens, WatchedTokenStore
 from api_exchange_testing.simulation.world import World
 
 
@@ -112,6 +113,11 @@ def faulty(world: World, place: Place, skew: timedelta) -> Ports:
     )
 
 
+def watched(ports: Ports, world: World) -> Ports:
+    """*ports*, whosever adapters they are, with the watches that see what the application makes of them."""
+    return replace(ports, token_store=WatchedTokenStore(ports.token_store, world.token_watch))
+
+
 Slots = Mapping[str, Any]
 """What fills the dependencies of the container, by name."""
 
@@ -150,6 +156,15 @@ def for_instance(world: World, ports: Ports, place: Place, seed: int) -> Wired:
     """The use cases of an instance over *ports*."""
     recipes, made = _recipes(), Made()
     slots = _slots(world, ports, SeededRandomness(seed))
+    slots["tokens"] = WatchedTokens(
+        world.token_watch,
+        store=ports.token_store,
+        sealer=ports.sealer,
+        clock=ports.clock,
+        sleeper=ports.sleeper,
+        randomness=slots["randomness"],
+        observer=world.observer,
+    )
     calls = CallsInTurn(recipes.services(slots, made), place=place)
     slots["calls"] = calls
     return Wired(

@@ -28,6 +28,7 @@ from api_exchange_testing.memory.unit_of_work import InMemoryStore
 from api_exchange_testing.simulation.chores import WatchedLeases
 from api_exchange_testing.simulation.interposed import NotedPublisher
 from api_exchange_testing.simulation.ledger import Ledger
+from api_exchange_testing.simulation.token_watch import TokenWatch
 
 
 class World:
@@ -46,6 +47,7 @@ class World:
         credentials: of the tenants.
         sealer: seals them.
         tokens: for other people's APIs.
+        token_watch: what instances do with them.
         ledger: what really happened.
     """
 
@@ -61,6 +63,7 @@ class World:
         self.observer = RecordingObserver()
         self.leases = WatchedLeases(InMemoryLeases())
         self.tokens = InMemoryTokenStore(self.clock)
+        self.token_watch = TokenWatch(self.clock)
         self.eraser = InMemoryEraser(self.store, queue=self.queues, tokens=self.tokens)
         self.retention = InMemoryRetentionStore(self.store)
         self.credentials = InMemoryCredentialStore(self.store)

@@ -37,7 +37,8 @@ KEYS_OUTAGE: Final = timedelta(hours=1)
 """How long keys go on being used while their source is out of reach."""
 
 _AT_MOST_EVERY: Final = timedelta(seconds=5)
-"""A text that names a key which is not known makes the keys be read again, and no more often than this."""
+"""A text that names a key which is not known makes the keys be read again, and no more often than this; nor is a source
+asked more often that was just out of reach, since whoever seals or opens meanwhile waits for its answer."""
 
 _FORM: Final = "v1"
 _NONCE: Final = 12
@@ -51,6 +52,14 @@ class _Keys:
     read_at: datetime
     current: str
     ciphers: dict[str, AESGCM] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """The last time the source was out of reach."""
+
+    read_at: datetime
+    reason: str
 
 
 def _random_nonce() -> bytes:
@@ -73,6 +82,7 @@ class AesGcmSealer(Sealer):
     keyring: str = KEYRING
     nonce: Callable[[], bytes] = field(default=_random_nonce, repr=False)
     _known: _Keys | None = field(default=None, repr=False)
+    _failure: _Failure | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @override
@@ -107,6 +117,8 @@ class AesGcmSealer(Sealer):
         if key_id not in keys.ciphers:  # perhaps another process knows a newer key already
             keys = self._keys(_AT_MOST_EVERY)
         if key_id not in keys.ciphers:
+            if self._failure is not None:  # and perhaps the source does as well
+                raise TransientError(f"key {key_id!r} is not known yet: {self._failure.reason}")
             raise PermanentError(
                 f"key {key_id!r} is not in the secret {self.keyring!r}: put it back there, behind the current one, "
                 "until `api-exchange credentials reseal` has sealed anew what needs it"
@@ -119,13 +131,23 @@ class AesGcmSealer(Sealer):
             now, known = self.clock.now(), self._known
             if known is not None and _is_within(known, now, memory):
                 return known
-            try:
-                self._known = self._read(now)
-            except TransientError:
-                if known is None or not _is_within(known, now, KEYS_OUTAGE):
-                    raise
-                return known
+            self._known = self._read_again(known, now)
             return self._known
+
+    def _read_again(self, known: _Keys | None, now: datetime) -> _Keys:
+        """The keys as they are now; while their source is out of reach, those that were known not too long ago."""
+        held = known if known is not None and _is_within(known, now, KEYS_OUTAGE) else None
+        if held is not None and self._failure is not None and _is_within(self._failure, now, _AT_MOST_EVERY):
+            return held
+        try:
+            keys = self._read(now)
+        except TransientError as error:
+            self._failure = _Failure(now, str(error))
+            if held is None:
+                raise
+            return held
+        self._failure = None
+        return keys
 
     def _read(self, now: datetime) -> _Keys:
         try:
@@ -144,8 +166,8 @@ class AesGcmSealer(Sealer):
         return _Keys(now, ring.current, {key_id: AESGCM(key) for key_id, key in ring.keys.items()})
 
 
-def _is_within(keys: _Keys, now: datetime, memory: timedelta) -> bool:
-    return keys.read_at <= now < keys.read_at + memory
+def _is_within(read: _Keys | _Failure, now: datetime, memory: timedelta) -> bool:
+    return read.read_at <= now < read.read_at + memory
 
 
 def _associated(key_id: str, bound_to: Sequence[str]) -> bytes:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 import httpx
 
 from api_exchange_core.adapters.http.answers import asked
 from api_exchange_core.domain.errors import PermanentError, RetryableError
 from api_exchange_core.ports.clock import Clock
+
+ACCEPTED: Final = "gzip, deflate"
+"""Codings that make at most a thousand bytes of one (zlib.net, "Maximum Compression Factor"). Others, and one in
+another, make of one read of the socket more than there is memory, before a part of it can be counted."""
+
+_UNPACKED: Final = frozenset({"gzip", "deflate", "br", "zstd"})
+"""What httpx unpacks, with the packages for it. Any other coding it hands over as it came."""
 
 
 class Body:
@@ -22,7 +30,7 @@ class Body:
         until: when it does.
 
     Raises:
-        PermanentError: the answer says that it is larger.
+        PermanentError: the answer says that it is larger, or is packed in another way than `ACCEPTED`.
     """
 
     def __init__(self, response: httpx.Response, *, max_bytes: int, clock: Clock, until: datetime) -> None:
@@ -31,7 +39,9 @@ class Body:
         self._clock = clock
         self._until = until
         self._parts = bytearray()
-        announced = response.headers.get("content-length", "")
+        self._check_coding()
+        # RFC 9110, section 8.6: an answer to HEAD tells the length that one to GET would have.
+        announced = "" if response.request.method == "HEAD" else response.headers.get("content-length", "")
         if announced.isascii() and announced.isdigit() and int(announced) > max_bytes:
             raise self._too_large()
 
@@ -63,6 +73,15 @@ class Body:
         )
         whole.default_encoding = was.default_encoding
         return whole
+
+    def _check_coding(self) -> None:
+        listed = self._response.headers.get("content-encoding", "").lower().split(",")
+        packed = [coding for one in listed if (coding := one.strip()) in _UNPACKED]
+        if len(packed) > 1 or not set(packed) <= set(ACCEPTED.split(", ")):
+            raise PermanentError(
+                f"{asked(self._response.request)}: the answer is packed in a way that was not asked for "
+                f"({', '.join(packed)}); asked for was one of {ACCEPTED}"
+            )
 
     def _too_large(self) -> PermanentError:
         return PermanentError(

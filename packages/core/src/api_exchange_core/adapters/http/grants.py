@@ -58,6 +58,8 @@ class _OAuthGrant(TokenGrant):
         extra: further fields that the vendor wants, such as ``audience``.
         timeout: for all of an exchange.
         unsaid: how long a token lives of which the vendor does not say it.
+        trust_env: proxies and certificates are taken from the environment. By default they are not, as with
+            `ApiClient`: the client's secret goes where the application says, and nowhere else.
     """
 
     token_url: str
@@ -67,6 +69,7 @@ class _OAuthGrant(TokenGrant):
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: timedelta = timedelta(seconds=10)
     unsaid: timedelta = UNSAID_LIFE
+    trust_env: bool = False
 
     def __post_init__(self) -> None:
         if not self.token_url.startswith(("https://", "http://")):
@@ -86,7 +89,7 @@ class _OAuthGrant(TokenGrant):
     def _exchange(self, form: Mapping[str, str], given: object) -> TokenAnswer:
         client = (_of(given, "client_id"), _of(given, "client_secret"))
         fields = {**self.extra, **form} | ({} if self.scope is None else {"scope": self.scope})
-        endpoint = TokenEndpoint(self.token_url, self.timeout, self.unsaid)
+        endpoint = TokenEndpoint(self.token_url, self.timeout, self.unsaid, self.trust_env)
         if self.auth is ClientAuth.BODY:
             return endpoint.exchange(
                 {**fields, "client_id": client[0], "client_secret": client[1]}, basic=None

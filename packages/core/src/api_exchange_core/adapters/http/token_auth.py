@@ -26,8 +26,11 @@ class TokenSource(Protocol):
         """
 
     @abstractmethod
-    def invalidate(self, token_id: str) -> None:
-        """Never give the token with this id again: the API has refused it. A newer one stays."""
+    def invalidate(self, token_id: str) -> object:
+        """Never give the token with this id again: the API has refused it. A newer one stays.
+
+        What it answers is not looked at.
+        """
 
 
 @runtime_checkable
@@ -39,7 +42,7 @@ class AsyncTokenSource(Protocol):
         """A token that is valid, and its id."""
 
     @abstractmethod
-    async def invalidate_async(self, token_id: str) -> None:
+    async def invalidate_async(self, token_id: str) -> object:
         """Never give the token with this id again."""
 
 

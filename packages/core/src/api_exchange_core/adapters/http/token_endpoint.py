@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from api_exchange_core.adapters.http.time_limit import TimeLimit
 from api_exchange_core.domain.errors import LONGEST_WAIT, RetryableError
 from api_exchange_core.domain.token_answer import TokenAnswer, read_answer
 from api_exchange_core.ports.token_grant import TokenRefusedError
@@ -36,11 +36,13 @@ class TokenEndpoint:
         url: of the endpoint; redirects are not followed, since the credentials would go along.
         timeout: for all of an exchange.
         unsaid: how long a token lives of which the vendor does not say it.
+        trust_env: as of `ApiClient`: a proxy of the machine is asked only if this says so, and never by default.
     """
 
     url: str
     timeout: timedelta
     unsaid: timedelta
+    trust_env: bool = False
 
     def exchange(self, form: Mapping[str, str], *, basic: tuple[str, str] | None) -> TokenAnswer:
         """Send *form* and read the token that is answered.
@@ -56,16 +58,23 @@ class TokenEndpoint:
         """
         import httpx
 
-        until = monotonic() + self.timeout.total_seconds()
-        phase = self.timeout.total_seconds() / 2
+        limit = TimeLimit(self.timeout)
         try:
             with (
-                httpx.Client(timeout=phase, follow_redirects=False) as client,
+                limit,
+                httpx.Client(
+                    timeout=self.timeout.total_seconds(), follow_redirects=False, trust_env=self.trust_env
+                ) as client,
                 client.stream(
-                    "POST", self.url, data=dict(form), auth=basic, headers={"Accept": "application/json"}
+                    "POST",
+                    self.url,
+                    data=dict(form),
+                    auth=basic,
+                    headers={"Accept": "application/json"},
+                    extensions={"trace": limit.trace},
                 ) as response,
             ):
-                body = _body(response, until)
+                body = _body(response)
         except (
             httpx.ConnectError,
             httpx.ConnectTimeout,
@@ -75,18 +84,23 @@ class TokenEndpoint:
             # From None: texts of httpx repeat addresses, and a request would be within reach of whoever prints it.
             raise TokenRefusedError(f"the token endpoint cannot be reached: {type(error).__name__}") from None
         except httpx.HTTPError as error:
+            if limit.is_over or isinstance(error, httpx.TimeoutException):
+                seconds = self.timeout.total_seconds()
+                raise RetryableError(
+                    f"the token endpoint gave no whole answer within {seconds:g} s"
+                ) from None
             raise RetryableError(f"the token endpoint gave no answer: {type(error).__name__}") from None
         if response.status_code == httpx.codes.OK:
             return read_answer(body, unsaid=self.unsaid)
         raise _refusal(response, body)
 
 
-def _body(response: httpx.Response, until: float) -> bytes:
+def _body(response: httpx.Response) -> bytes:
     body = b""
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > _LONGEST_ANSWER or monotonic() > until:
-            raise RetryableError("the token endpoint's answer is too long, or takes too long")
+        if len(body) > _LONGEST_ANSWER:
+            raise RetryableError("the token endpoint's answer is too long")
     return body
 
 

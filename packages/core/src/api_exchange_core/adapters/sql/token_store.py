@@ -195,6 +195,17 @@ class SqlTokenStore(TokenStore, TokenRecords):
             return _change(connection, _of(key), changes)
 
     @override
+    def replace(self, record: TokenRecord, *, sealed: SealedText | None, refresh: SealedText | None) -> bool:
+        unchanged = (
+            *_of(record.key),
+            _c.slot == record.slot,
+            _c.sealed.is_not_distinct_from(record.state.sealed),
+            _c.refresh.is_not_distinct_from(record.state.refresh),
+        )
+        with writing(self.engine, record.key.tenant_id) as connection:
+            return _change(connection, unchanged, {"sealed": sealed, "refresh": refresh}) == 1
+
+    @override
     def count(self, uses: Mapping[tuple[TokenKey, int], int]) -> None:
         rows = [
             {"tenant_id": key.tenant_id, "api": key.api, "scope": key.scope, "slot": slot, "uses": number}

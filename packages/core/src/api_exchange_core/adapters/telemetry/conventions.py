@@ -27,6 +27,7 @@ ENTITIES: Final = "api_exchange.entities"
 NEW_VERSIONS: Final = "api_exchange.new_versions"
 OUTPUTS: Final = "api_exchange.outputs"
 EVENT: Final = "api_exchange.event"
+API: Final = "api_exchange.api"
 
 PROCESS_DURATION: Final = "messaging.process.duration"
 CONSUMED: Final = "messaging.client.consumed.messages"
@@ -39,6 +40,7 @@ OUTBOX_STUCK: Final = "api_exchange.outbox.stuck"
 OUTBOX_LAG: Final = "api_exchange.outbox.lag"
 QUICK_RETRIES: Final = "api_exchange.quick_retries"
 VERSIONS: Final = "api_exchange.entity.versions"
+WAIT_FOR_TOKEN: Final = "api_exchange.token.wait"  # noqa: S105 - the name of a metric
 EVENTS: Final = "api_exchange.events"
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")

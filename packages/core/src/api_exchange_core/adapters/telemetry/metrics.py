@@ -8,6 +8,7 @@ of series; what one tenant does is in the logs, the spans and the journal.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import lru_cache
 
 from opentelemetry import metrics as otel
@@ -17,7 +18,8 @@ from api_exchange_core.adapters.telemetry import conventions as names
 from api_exchange_core.adapters.telemetry.tracing import SCOPE
 from api_exchange_core.ports.observer import Handled, Outcome
 
-# Of the durations of processors, in seconds: what semantic conventions advise, and up to a function's longest run.
+# In seconds, of processors and of waits for tokens: what semantic conventions advise, and up to a function's longest
+# run.
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 _AGES = (0.01, 0.05, 0.25, 1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
 _CALLED = (Outcome.COMPLETED, Outcome.RETRY, Outcome.DEAD_LETTERED, Outcome.DEFERRED)
@@ -57,6 +59,12 @@ class Metrics:
         self._versions = self.meter.create_counter(
             names.VERSIONS, unit="{version}", description="Versions of entities made."
         )
+        self._token_waits = self.meter.create_histogram(
+            names.WAIT_FOR_TOKEN,
+            unit="s",
+            description="How long calls that had no token waited for one.",
+            explicit_bucket_boundaries_advisory=_DURATIONS,
+        )
         self._events = self.meter.create_counter(
             names.EVENTS, unit="{event}", description="Events in the logs that are no message, by name."
         )
@@ -83,6 +91,10 @@ class Metrics:
     def event(self, name: str) -> None:
         """Count an event."""
         self._events.add(1, {names.EVENT: name})
+
+    def token_waited(self, api: str, waited: timedelta) -> None:
+        """Record how long a call waited for a token."""
+        self._token_waits.record(waited.total_seconds(), {names.API: api})
 
 
 def _attributes_of(system: str) -> Callable[[str, str | None, Outcome | None, str | None], dict[str, str]]:

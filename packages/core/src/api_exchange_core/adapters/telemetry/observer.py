@@ -12,9 +12,13 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from structlog.typing import FilteringBoundLogger
 from typing_extensions import override
 
+from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.observer import Handled, Outcome, WithoutTraces
 
 _QUIET = (Outcome.COMPLETED, Outcome.DUPLICATE, Outcome.GIVEN_BACK, Outcome.DROPPED)
+# What nobody has to look at. Any other event is a warning, one whose name is new above all.
+_QUIET_EVENTS = frozenset({"chore.done", "request.unproven", "token.waited"})
+_WORTH_A_LINE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,13 @@ class StructlogObserver(WithoutTraces):
 
     @override
     def event(self, name: str, **facts: str | float | None) -> None:
-        _tell(self.log.warning, name, facts)
+        tell = self.log.info if name in _QUIET_EVENTS else self.log.warning
+        _tell(tell, name, facts)
+
+    @override
+    def token_waited(self, tenant_id: TenantId, *, api: str, waited: timedelta) -> None:
+        if waited >= _WORTH_A_LINE:
+            self.event("token.waited", tenant_id=tenant_id, api=api, seconds=waited.total_seconds())
 
 
 def _ms(duration: timedelta | None) -> float | None:

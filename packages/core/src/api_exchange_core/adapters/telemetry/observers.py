@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 from typing_extensions import override
@@ -13,7 +14,7 @@ from api_exchange_core.adapters.telemetry.metrics import Metrics
 from api_exchange_core.adapters.telemetry.observer import StructlogObserver
 from api_exchange_core.adapters.telemetry.tracing import Tracing
 from api_exchange_core.domain.message import Message
-from api_exchange_core.domain.names import FunctionName, QueueName
+from api_exchange_core.domain.names import FunctionName, QueueName, TenantId
 from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.ports.observer import Handled, MessageTrace, Observer, PassedOn
 
@@ -53,6 +54,14 @@ class TelemetryObserver(Observer):
         self.logs.event(name, **facts)
         try:
             self.metrics.event(name)
+        except Exception as error:  # noqa: BLE001 - an observer never fails the work it watches
+            self._tell(error)
+
+    @override
+    def token_waited(self, tenant_id: TenantId, *, api: str, waited: timedelta) -> None:
+        self.logs.token_waited(tenant_id, api=api, waited=waited)
+        try:
+            self.metrics.token_waited(api, waited)
         except Exception as error:  # noqa: BLE001 - an observer never fails the work it watches
             self._tell(error)
 

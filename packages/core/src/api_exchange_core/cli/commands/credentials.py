@@ -161,13 +161,13 @@ def list_(*, tenant: Tenant = None, database_url: DatabaseUrl = None, json: Json
 
 @credentials.command()
 def reseal(*, database_url: DatabaseUrl = None, json: Json = False) -> None:
-    """Encrypt anew, with the current key, what is encrypted with older ones; these can go afterwards."""
+    """Encrypt credentials and tokens anew that older keys have encrypted; these can go afterwards."""
     from api_exchange_core.cli.app import FAILED
     from api_exchange_core.cli.opened import opened
     from api_exchange_core.cli.show import facts
 
     with opened(database_url) as store:
-        resealed = store.operations.reseal_credentials().run()
+        resealed = store.operations.reseal_credentials().run() + store.operations.reseal_tokens().run()
     lines = [("encrypted anew", f"{resealed.resealed:,}"), ("current already", f"{resealed.current:,}")]
     facts(resealed, [*lines, *(("failed", reason) for reason in resealed.failed)], json=json)
     if resealed.failed:

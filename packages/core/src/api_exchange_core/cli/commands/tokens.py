@@ -11,6 +11,7 @@ from api_exchange_core.cli.arguments import DatabaseUrl, Json, Tenant
 
 if TYPE_CHECKING:
     from api_exchange_core.domain.api_token import TokenKey
+    from api_exchange_core.domain.errors import PermanentError
     from api_exchange_core.ports.token_store import TokenRecord, TokenState
 
 app = typer.Typer()
@@ -71,7 +72,10 @@ def invalidate(
     key = _key(tenant, api, scope)
     with opened(database_url) as store:
         there = store.token_store()
-        current = [state.token_id for state in there.read(key).values() if state.token_id is not None]
+        states = there.read(key)
+        if not states:
+            raise _nothing_kept(key)
+        current = [state.token_id for state in states.values() if state.token_id is not None]
         count = sum(there.invalidate(key, token_id) for token_id in current)
     said({"invalidated": count}, f"{count} invalidated", json=json)
 
@@ -94,15 +98,12 @@ def reset(
     """Ask the vendor again at once: after credentials were mended, or an exchange was broken off."""
     from api_exchange_core.cli.opened import opened
     from api_exchange_core.cli.show import said
-    from api_exchange_core.domain.errors import PermanentError
 
     key = _key(tenant, api, scope)
     with opened(database_url) as store:
         count = store.token_store().reset(key, forget_refresh=forget_refresh_token)
     if not count:
-        raise PermanentError(
-            f"nothing is kept of {tenant!r} for {api!r} with scope {scope!r}: `api-exchange tokens list` says what is"
-        )
+        raise _nothing_kept(key)
     said({"reset": count}, f"{count} reset; the next call asks the vendor", json=json)
 
 
@@ -111,6 +112,15 @@ def _key(tenant: str, api: str, scope: str) -> TokenKey:
     from api_exchange_core.domain.names import tenant_id
 
     return TokenKey(tenant_id(tenant), api, scope)
+
+
+def _nothing_kept(key: TokenKey) -> PermanentError:
+    from api_exchange_core.domain.errors import PermanentError
+
+    return PermanentError(
+        f"nothing is kept of {key.tenant_id!r} for {key.api!r} with scope {key.scope!r}: "
+        "`api-exchange tokens list` says what is"
+    )
 
 
 def _shown(record: TokenRecord) -> dict[str, object]:

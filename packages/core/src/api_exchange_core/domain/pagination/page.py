@@ -15,7 +15,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
+class HttpPageRequest:
     """What to ask for.
 
     Args:
@@ -28,7 +28,7 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HttpPage:
     """An answer.
 
     Args:
@@ -38,7 +38,7 @@ class Page:
         body: as JSON.
     """
 
-    request: PageRequest
+    request: HttpPageRequest
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: JsonValue = field(repr=False)
@@ -71,7 +71,7 @@ class Page:
         """How messages name it: without the query, which may hold what logs must not."""
         return urlsplit(self.url).path
 
-    def link(self, target: str) -> PageRequest:
+    def link(self, target: str) -> HttpPageRequest:
         """The request for *target*, an address or a part of one, as this page names it.
 
         Raises:
@@ -89,7 +89,7 @@ class Page:
                 f"a page of {self.path!r} says that the next one is at {there[1]!r}, and this one is from {here[1]!r}: "
                 "another host does not get this one's credentials"
             )
-        return PageRequest(whole)
+        return HttpPageRequest(whole)
 
 
 class Paginator(Protocol):
@@ -103,10 +103,10 @@ class Paginator(Protocol):
     def empty_ends(self) -> bool:
         """Whether a page without items is the last one, whatever else it says."""
 
-    def start(self) -> PageRequest:
+    def start(self) -> HttpPageRequest:
         """The first request."""
 
-    def next(self, page: Page) -> PageRequest | None:
+    def next(self, page: HttpPage) -> HttpPageRequest | None:
         """The request after *page*; None if it is the last one.
 
         Raises:

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from api_exchange_core.domain.errors import RetryableError
 from api_exchange_core.domain.pagination.link_header import links
-from api_exchange_core.domain.pagination.page import Page, PageRequest, Paginator
+from api_exchange_core.domain.pagination.page import HttpPage, HttpPageRequest, Paginator
 
 Params = Mapping[str, str | int]
 
@@ -39,15 +39,15 @@ class NumberedPages(Paginator):
     empty_ends: bool = True
 
     @override
-    def start(self) -> PageRequest:
-        return PageRequest(self.path, {**self.params, self.param: self.first})
+    def start(self) -> HttpPageRequest:
+        return HttpPageRequest(self.path, {**self.params, self.param: self.first})
 
     @override
-    def next(self, page: Page) -> PageRequest | None:
+    def next(self, page: HttpPage) -> HttpPageRequest | None:
         number = _number(page.request.params.get(self.param), page)
         if self.last is not None and number >= _number(page.at(self.last), page):
             return None
-        return PageRequest(self.path, {**self.params, self.param: number + 1})
+        return HttpPageRequest(self.path, {**self.params, self.param: number + 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +72,15 @@ class OffsetPages(Paginator):
         return True
 
     @override
-    def start(self) -> PageRequest:
-        return PageRequest(self.path, {**self.params, self.param: 0})
+    def start(self) -> HttpPageRequest:
+        return HttpPageRequest(self.path, {**self.params, self.param: 0})
 
     @override
-    def next(self, page: Page) -> PageRequest | None:
+    def next(self, page: HttpPage) -> HttpPageRequest | None:
         offset = _number(page.request.params.get(self.param), page) + len(page.items(self.items))
         if self.total is not None and offset >= _number(page.at(self.total), page):
             return None
-        return PageRequest(self.path, {**self.params, self.param: offset})
+        return HttpPageRequest(self.path, {**self.params, self.param: offset})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,17 +105,17 @@ class CursorPages(Paginator):
     empty_ends: bool = False
 
     @override
-    def start(self) -> PageRequest:
-        return PageRequest(self.path, self.params)
+    def start(self) -> HttpPageRequest:
+        return HttpPageRequest(self.path, self.params)
 
     @override
-    def next(self, page: Page) -> PageRequest | None:
+    def next(self, page: HttpPage) -> HttpPageRequest | None:
         cursor = page.at(self.cursor)
         if cursor is None or cursor == "" or (self.more is not None and page.at(self.more) is False):
             return None
         if isinstance(cursor, bool) or not isinstance(cursor, str | int):
             raise RetryableError(f"a page of {page.path!r} has no text and no number at {self.cursor!r}")
-        return PageRequest(self.path, {**self.params, self.param: cursor})
+        return HttpPageRequest(self.path, {**self.params, self.param: cursor})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +133,11 @@ class LinkedPages(Paginator):
     empty_ends: bool = False
 
     @override
-    def start(self) -> PageRequest:
-        return PageRequest(self.path, self.params)
+    def start(self) -> HttpPageRequest:
+        return HttpPageRequest(self.path, self.params)
 
     @override
-    def next(self, page: Page) -> PageRequest | None:
+    def next(self, page: HttpPage) -> HttpPageRequest | None:
         targets = [link.target for link in links(page.headers.get("link", "")) if "next" in link.relations]
         return page.link(targets[0]) if targets else None
 
@@ -159,11 +159,11 @@ class NextUrlPages(Paginator):
     empty_ends: bool = False
 
     @override
-    def start(self) -> PageRequest:
-        return PageRequest(self.path, self.params)
+    def start(self) -> HttpPageRequest:
+        return HttpPageRequest(self.path, self.params)
 
     @override
-    def next(self, page: Page) -> PageRequest | None:
+    def next(self, page: HttpPage) -> HttpPageRequest | None:
         target = page.at(self.url)
         if target is None or target == "":
             return None
@@ -172,7 +172,7 @@ class NextUrlPages(Paginator):
         return page.link(target)
 
 
-def _number(value: object, page: Page) -> int:
+def _number(value: object, page: HttpPage) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise RetryableError(f"a page of {page.path!r} does not tell a number where it should")
     return value

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api_exchange_core.domain.errors import PermanentError
 from api_exchange_core.domain.json_value import JsonValue
-from api_exchange_core.domain.pagination.page import Page, PageRequest, Paginator
+from api_exchange_core.domain.pagination.page import HttpPage, HttpPageRequest, Paginator
 
 MAX_PAGES: Final = 10_000
 """Longest way, unless one says otherwise."""
@@ -54,8 +54,8 @@ class _State(BaseModel):
     last_body: str | None = None
 
     @property
-    def request(self) -> PageRequest:
-        return PageRequest(self.url, self.params)
+    def request(self) -> HttpPageRequest:
+        return HttpPageRequest(self.url, self.params)
 
 
 class Walk:
@@ -76,11 +76,11 @@ class Walk:
         self._state: _State | None = _begun(paginator.start()) if state is None else _restored(state)
 
     @property
-    def request(self) -> PageRequest | None:
+    def request(self) -> HttpPageRequest | None:
         """The request to make; None if there are no more pages."""
         return None if self._state is None else self._state.request
 
-    def arrive(self, page: Page) -> Fetched:
+    def arrive(self, page: HttpPage) -> Fetched:
         """Take *page*, the answer to `request`, and go on to the next.
 
         Raises:
@@ -98,7 +98,7 @@ class Walk:
         left = None if self._state is None else self._state.model_dump(mode="json")
         return Fetched(items, page.body, state.pages + 1, left)
 
-    def _step(self, state: _State, following: PageRequest, page: Page, *, has_items: bool) -> _State:
+    def _step(self, state: _State, following: HttpPageRequest, page: HttpPage, *, has_items: bool) -> _State:
         pages, digest = state.pages + 1, _digest([following.url, dict(following.params)])
         body = _digest(page.body) if has_items else None
         if digest in (state.mark, _digest([state.url, state.params])):
@@ -124,7 +124,7 @@ class Walk:
         )
 
 
-def _begun(request: PageRequest) -> _State:
+def _begun(request: HttpPageRequest) -> _State:
     params = dict(request.params)
     return _State(url=request.url, params=params, mark=_digest([request.url, params]))
 

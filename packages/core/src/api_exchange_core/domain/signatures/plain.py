@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Literal, get_args
 from typing_extensions import override
 
 from api_exchange_core.domain.errors import DeclarationError
+from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.signatures.proof import Algorithm, Flaw, Presented
 from api_exchange_core.domain.signatures.scheme import (
     SignatureScheme,
@@ -38,6 +39,9 @@ class PlainHmac(SignatureScheme):
         algorithm: of the hash.
         encoding: of the signature.
         prefix: what stands in front of it in the header, such as ``sha256=``.
+        bodies_repeat: the sender says the same more than once and means it each time, as one does who only tells that
+            something has changed. Each request is a message then, also one that is sent again or replayed. Else a body
+            that has come before is taken for a repetition, and makes none.
 
     Raises:
         DeclarationError: an algorithm, encoding or name that is none.
@@ -49,6 +53,7 @@ class PlainHmac(SignatureScheme):
     algorithm: Algorithm = "sha256"
     encoding: Encoding = "hex"
     prefix: str = ""
+    bodies_repeat: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.header, str) or not _HEADER.fullmatch(self.header):
@@ -76,3 +81,8 @@ class PlainHmac(SignatureScheme):
     @override
     def key(self, secret: bytes) -> bytes | None:
         return not_empty(secret)
+
+    @override
+    def delivery_id(self, presented: Presented, payload: JsonValue, body: bytes) -> str | None:
+        # By name: with slots the decorator makes another class, which super() alone does not know.
+        return None if self.bodies_repeat else super(PlainHmac, self).delivery_id(presented, payload, body)

@@ -56,8 +56,8 @@ class SignatureScheme(ABC):
         """What to answer at once, if *payload*, which is proven, only asks whether anybody is there."""
         return None
 
-    def delivery_id(self, presented: Presented, payload: JsonValue, body: bytes) -> str:
-        """By what a delivery is known when it comes again; a part of what is signed, whatever it is.
+    def delivery_id(self, presented: Presented, payload: JsonValue, body: bytes) -> str | None:
+        """By what a delivery is known when it comes again, a part of what is signed; None if it is never known.
 
         Without an id of the sender's that is the body: a retry has the same one, and another time and signature.
         """
