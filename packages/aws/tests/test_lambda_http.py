@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dependency_injector import providers
 
+from api_exchange_aws.secrets import SecretsManagerSecrets
 from api_exchange_core import (
     Exchange,
     Message,
@@ -23,7 +25,10 @@ from api_exchange_core import (
     TenantFromSignedField,
     TenantFromWebhook,
 )
+from api_exchange_core.adapters.crypto.keyring import new_entry
+from api_exchange_core.application.administer_credentials import KeepCredentials
 from api_exchange_core.domain.api_key import api_key_hash
+from api_exchange_core.domain.credentials import SystemName
 from api_exchange_core.domain.envelope import MAX_MESSAGE_BYTES
 from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_testing.events import event
@@ -31,7 +36,6 @@ from packages.aws.tests.deployment import Deployment, sqlite
 from packages.aws.tests.ministack.server import Ministack
 
 KEY = b"a secret of customer-a, for tests"
-SECRETS = {"shop": {"customer-a": ["whsec_" + b64encode(KEY).decode()]}, "slack": ["slack secret"]}
 DOCUMENTS = ["aws/http_api", "aws/function_url", "aws/rest_api", "aws/load_balancer"]
 
 
@@ -49,14 +53,21 @@ def deployed(ministack: Ministack, tmp_path: Path) -> Iterator[Deployment]:
     exchange.http("slack", "/slack", Take, tenant=by_field)
     exchange.http("intake", "/orders", Take, tenant=TenantFromApiKey(), methods=["POST", "PUT"])
     exchange.http("look", "/orders", Take, tenant=TenantFromApiKey(), methods=["GET"])
-    secrets = tmp_path / "secrets.json"
-    secrets.write_text(json.dumps(SECRETS))
-    deployment = Deployment.of(exchange, ministack, sqlite(tmp_path), webhook_secrets=secrets)
+    deployment = Deployment.of(exchange, ministack, sqlite(tmp_path))
+    secrets = ministack.client("secretsmanager")
+    secrets.create_secret(Name="API_EXCHANGE_KEYS", SecretString=new_entry("first"))
+    secrets.create_secret(Name="API_EXCHANGE_WEBHOOK_SLACK", SecretString="slack secret\n")
+    deployment.container.secrets.override(providers.Object(SecretsManagerSecrets(secrets)))
     deployment.create_queues("intake", "look", "hooks", "slack")
     tenants = deployment.container.tenants()
     now = deployment.clock.now()
     tenants.add(exchange.tenants, now=now)
     tenants.add_api_key(TenantId("customer-a"), key_hash=api_key_hash("axk_example"), now=now)
+    keep = KeepCredentials(
+        deployment.container.credentials(), deployment.container.sealer(), tenants, deployment.clock
+    )
+    secret = b"whsec_" + b64encode(KEY)
+    keep.set(TenantId("customer-a"), SystemName("shop"), secret, by="ann", on_version=0)
     yield deployment
     deployment.container.engine().dispose()
 
@@ -264,7 +275,7 @@ def test_a_store_out_of_reach_is_answered_with_try_again(deployed: Deployment, t
     deployed.container.engine().dispose()
     (tmp_path / "exchange.db").write_bytes(b"no database any more")
     answer = deployed.invoke(document_of("aws/http_api"))
-    assert (answer["statusCode"], headers_of(answer)["Retry-After"]) == (503, "5")
+    assert (answer["statusCode"], headers_of(answer)["Retry-After"]) == (503, "10")
     assert [one.name for one in deployed.observer.events] == ["http.unavailable"]
 
 

@@ -23,7 +23,6 @@ from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
-from api_exchange_core.adapters.files.webhook_secrets import FileWebhookSecrets
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -112,13 +111,13 @@ class AwsContainer(containers.DeclarativeContainer):
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)
     credentials = providers.Singleton(SqlCredentialStore, engine)
+    secrets_when_asked = providers.Singleton(SecretsWhenAsked, secrets.provider)
     sealer = providers.Singleton(
         AesGcmSealer,
-        providers.Singleton(SecretsWhenAsked, secrets.provider),
+        secrets_when_asked,
         clock,
         keyring=settings.provided.keys_secret,
     )
-    webhook_secrets = providers.Singleton(FileWebhookSecrets, settings.provided.webhook_secrets)
     dynamodb = providers.Singleton(dynamodb_client)
     token_store = providers.Singleton(_token_store, settings, engine, clock, dynamodb.provider)
     eraser = providers.Singleton(_eraser, engine, token_store)
@@ -157,7 +156,7 @@ class AwsContainer(containers.DeclarativeContainer):
         credentials=credentials,
         sealer=sealer,
         requests=providers.Singleton(SqlRequestLog, engine),
-        webhook_secrets=webhook_secrets,
+        secrets=secrets_when_asked,
         budgets=providers.Singleton(SqlBudgets, engine),
         token_store=token_store,
     )

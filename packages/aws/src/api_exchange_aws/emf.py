@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 from typing_extensions import override
 
 from api_exchange_core.domain.message import Message
-from api_exchange_core.domain.names import FunctionName, QueueName
+from api_exchange_core.domain.names import FunctionName, QueueName, TenantId
 from api_exchange_core.domain.trace_context import TraceContext
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Handled, MessageTrace, Observer, Outcome
@@ -73,6 +74,10 @@ class EmfObserver(Observer):
             is_full = len(tally.durations) == _MOST_VALUES
         if is_full:
             self.flush()
+
+    @override
+    def token_waited(self, tenant_id: TenantId, *, api: str, waited: timedelta) -> None:
+        self.others.token_waited(tenant_id, api=api, waited=waited)
 
     @override
     def event(self, name: str, **facts: str | float | None) -> None:

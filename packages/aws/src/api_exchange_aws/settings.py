@@ -35,9 +35,6 @@ class AwsSettings(BaseSettings):
         pattern=r"^[A-Za-z0-9_.-]{3,255}$",
         description="Table of DynamoDB that keeps tokens; without it they are in the database",
     )
-    webhook_secrets: Path | None = Field(
-        default=None, description="JSON file with the secrets that webhooks are signed with"
-    )
     queue_prefix: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9_-]{0,12}$",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from api_exchange_aws.dynamodb.token_items import PARTITION, SORT, instant, number, slots_of, text
 from api_exchange_core.domain.api_token import TokenId, TokenKey
 from api_exchange_core.domain.names import TenantId
-from api_exchange_core.ports.token_store import Takeover, TokenLease
+from api_exchange_core.ports.token_store import Takeover, TokenLease, TokenState
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -97,6 +97,18 @@ def held(lease: TokenLease) -> Expression:
         "#fence = :its_fence AND #lease_owner = :its_owner",
         {":its_fence": number(lease.fence), ":its_owner": text(lease.owner)},
     )
+
+
+def sealed_as(state: TokenState) -> Expression:
+    """Token and refresh token are those that were read."""
+    texts, values = [], {}
+    for name, sealed in (("sealed", state.sealed), ("refresh", state.refresh)):
+        if sealed is None:
+            texts.append(f"attribute_not_exists(#{name})")
+        else:
+            texts.append(f"#{name} = :old_{name}")
+            values[f":old_{name}"] = text(sealed)
+    return Expression(" AND ".join([f"attribute_exists(#{PARTITION})", *texts]), values)
 
 
 def current(token_id: TokenId) -> Expression:

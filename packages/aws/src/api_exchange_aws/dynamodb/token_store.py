@@ -19,6 +19,7 @@ from api_exchange_aws.dynamodb.expressions import (
     held,
     of_key,
     of_tenant,
+    sealed_as,
     takeable,
     unneeded,
 )
@@ -41,6 +42,7 @@ from api_exchange_aws.errors import code_of, translated
 from api_exchange_core.domain.api_token import TokenId, TokenKey
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.sealer import SealedText
 from api_exchange_core.ports.token_store import (
     NOTHING,
     NewToken,
@@ -205,6 +207,16 @@ class DynamoDbTokenStore(TokenStore, TokenRecords):
             remove=("lease_owner", "lease_until", "barred_until", *(["refresh"] if forget_refresh else [])),
         )
         return sum(self._update(key, slot, freed)[0] for slot in self.read(key))
+
+    @override
+    def replace(self, record: TokenRecord, *, sealed: SealedText | None, refresh: SealedText | None) -> bool:
+        seals = {"sealed": sealed, "refresh": refresh}
+        resealed = Change(
+            if_=sealed_as(record.state),
+            set_={name: text(seal) for name, seal in seals.items() if seal is not None},
+            remove=tuple(name for name, seal in seals.items() if seal is None),
+        )
+        return self._update(record.key, record.slot, resealed)[0]
 
     def erase(self, tenant_id: TenantId, *, limit: int) -> int:
         """Remove up to *limit* slots of a tenant, whatever they hold; how many that was.

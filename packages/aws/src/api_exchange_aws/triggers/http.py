@@ -9,8 +9,9 @@ from typing import Final
 from urllib.parse import unquote
 
 from api_exchange_aws.triggers.http_events import Answer, HttpEvent
-from api_exchange_core.application.accept_request import AcceptRequest, Challenge
+from api_exchange_core.application.accept_request import UNDER_WAY, AcceptRequest, Challenge
 from api_exchange_core.application.call import loggable
+from api_exchange_core.application.intake_limits import retry_after
 from api_exchange_core.application.request import Request, RequestRefusedError
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Exchange, Function
@@ -18,7 +19,6 @@ from api_exchange_core.domain.http_path import TENANT_PARAMETER, HttpPath
 from api_exchange_core.domain.trigger import HEALTH_PATH, HttpTrigger
 from api_exchange_core.ports.observer import Observer
 
-_RETRY_SECONDS: Final = 5
 _PROBLEM: Final = "application/problem+json"  # RFC 9457
 
 
@@ -70,7 +70,7 @@ class HttpTriggers:
             return _problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "the request could not be stored; try again",
-                {"Retry-After": str(_RETRY_SECONDS)},
+                retry_after(UNDER_WAY),
             )
         except Exception as error:  # noqa: BLE001 - the last frame we own: the caller is owed an answer
             self.observer.event("http.error", function=function.name, **loggable(error))
