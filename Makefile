@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-quick torture check lint types contracts bench lock build setup clean
+.PHONY: help demo demo-aws package-aws test test-quick torture check lint types contracts bench lock build setup clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -31,6 +31,9 @@ $(READY): requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(M
 
 demo: $(READY)  ## real orders from a vendor's API through fetch, transform and routing into queues
 	@$(BIN)/python -m examples.orders.demo
+
+demo-aws: $(READY)  ## the same orders through Lambda's handler, SQS, DynamoDB and PostgreSQL, on a stand-in for AWS
+	@$(BIN)/python -m examples.orders.aws_demo
 
 test: $(READY)  ## every test, on SQLite and on a PostgreSQL that the tests start
 	@$(BIN)/python -m pytest -n 2
@@ -65,6 +68,9 @@ lock: $(READY)  ## compile requirements.lock anew (UPGRADE=--upgrade to move the
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 -c requirements.lock --custom-compile-command "make lock" - -o requirements-uv.lock
+
+package-aws: $(READY)  ## what Lambda loads, for infra/aws: dist/orders-aws.zip, the same bytes for the same sources
+	@$(BIN)/python infra/aws/package.py
 
 clean:  ## remove what the targets made
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -62,10 +62,6 @@ class Tally(WithoutTraces):
                 counts.canonical_versions[tenant] += summary.new_versions
 
     @override
-    def token_waited(self, tenant_id: str, *, api: str, waited: timedelta) -> None:
-        """The demo has no use for it."""
-
-    @override
     def event(self, name: str, **facts: str | float | None) -> None:
         with self._lock:
             self.counts.problems[name] += 1

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from examples.orders.demo import Story, play, table
+from examples.orders.demo import play
+from examples.orders.story import Story, table
 
 A, B = "customer-a", "customer-b"
 

@@ -52,7 +52,11 @@ def test_the_fixtures_are_there_without_any_import(pytester: pytest.Pytester) ->
 
 def test_each_trigger_of_both_clouds_and_each_sender_of_webhooks_has_an_event() -> None:
     assert names() == [
+        "aws/function_url",
         "aws/http_api",
+        "aws/load_balancer",
+        "aws/rest_api",
+        "aws/rule",
         "aws/scheduler",
         "aws/sqs",
         "aws/sqs_fifo",

@@ -1,3 +1,5 @@
-"""API Exchange on AWS Lambda. Empty so far: no adapter, no trigger, no public name."""
+"""API Exchange on AWS Lambda: SQS queues, and triggers from SQS, EventBridge, API Gateway and load balancers."""
 
-__all__: list[str] = []
+from api_exchange_aws.lambda_handler import create_lambda_handler
+
+__all__ = ["create_lambda_handler"]

@@ -1,9 +1,10 @@
 """Event documents as triggers of clouds and senders of webhooks hand them over, for tests of what reads them.
 
 Their shapes follow the platforms' documentation: "Using Lambda with Amazon SQS", "Invoking Lambda with EventBridge
-Scheduler" and "HTTP API payload format version 2.0" (AWS Lambda and API Gateway developer guides); "Azure Functions
-custom handlers", request payload (Azure Functions developer guide). Ids, hosts and addresses are made up, or kept for
-documentation (RFC 5737).
+Scheduler" and "HTTP API payload format version 2.0" (AWS Lambda and API Gateway developer guides); "Lambda proxy
+integrations in API Gateway", "Lambda function URLs", "Lambda functions as targets" of load balancers, and "Creating an
+Amazon EventBridge rule that runs on a schedule"; "Azure Functions custom handlers", request payload (Azure Functions
+developer guide). Ids, hosts and addresses are made up, or kept for documentation (RFC 5737).
 
 The webhooks are signed requests, with the secret and the time at which they are good, as their senders or others have
 published them: Standard Webhooks' reference libraries; "Validating webhook deliveries" (docs.github.com); the tests of

@@ -1,0 +1,185 @@
+"""The adapters of AWS, and an SQL database, under the use cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dependency_injector import containers, providers
+
+from api_exchange_aws.clients import dynamodb_client, secrets_manager_client, sqs_client
+from api_exchange_aws.dynamodb.eraser import ErasesTokensToo
+from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
+from api_exchange_aws.emf import EmfObserver
+from api_exchange_aws.no_files import NoFiles
+from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
+from api_exchange_aws.settings import AwsSettings, settings_from_environment
+from api_exchange_aws.sqs.consumer import SqsMessageConsumer
+from api_exchange_aws.sqs.inspector import SqsQueueInspector
+from api_exchange_aws.sqs.publisher import SqsMessagePublisher
+from api_exchange_aws.sqs.queues import Queues
+from api_exchange_aws.sqs.settling import Settling
+from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
+from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
+from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
+from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.eraser import SqlEraser
+from api_exchange_core.adapters.sql.leases import SqlLeases
+from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
+from api_exchange_core.adapters.sql.request_log import SqlRequestLog
+from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
+from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
+from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
+from api_exchange_core.adapters.system.clock import SystemClock
+from api_exchange_core.adapters.system.randomness import SystemRandomness
+from api_exchange_core.adapters.system.sleeper import SystemSleeper
+from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.containers.use_cases import UseCases
+from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.erasure import Eraser
+from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.secret_source import SecretSource
+from api_exchange_core.ports.token_store import TokenStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from sqlalchemy import Engine
+
+
+def _engine(settings: AwsSettings, secrets: Callable[[], SecretSource]) -> Engine:
+    """Connections are used as a pooler in between likes it: RDS Proxy pins none of them.
+
+    Args:
+        settings: say where the database is.
+        secrets: makes their source, which is needed only if the URL is one.
+    """
+    if settings.database_url is not None:
+        return create_engine_for(settings.database_url.get_secret_value())
+    return create_engine_for(secrets().secret(settings.database_url_secret or "").decode().strip())
+
+
+def _token_store(
+    settings: AwsSettings, engine: Engine, clock: Clock, client: Callable[[], DynamoDBClient]
+) -> TokenStore:
+    """In a table of their own, if there is one: it takes more instances at once than a database has connections."""
+    if settings.token_table is None:
+        return SqlTokenStore(engine)
+    return DynamoDbTokenStore(client(), settings.token_table, clock)
+
+
+def _eraser(engine: Engine, tokens: TokenStore) -> Eraser:
+    eraser = SqlEraser(engine)
+    return ErasesTokensToo(eraser, tokens) if isinstance(tokens, DynamoDbTokenStore) else eraser
+
+
+def _files(folder: Path | None) -> FileSink:
+    return NoFiles() if folder is None else LocalFileSink(folder)
+
+
+def _observer(settings: AwsSettings, exchange: Exchange, clock: Clock) -> Observer:
+    observer = TelemetryObserver()
+    if not settings.metrics_namespace:
+        return observer
+    return EmfObserver(
+        others=observer, namespace=settings.metrics_namespace, exchange=exchange.name, clock=clock
+    )
+
+
+class AwsContainer(containers.DeclarativeContainer):
+    """An exchange on AWS: messages in SQS, tokens in DynamoDB if a table is named, everything else in PostgreSQL.
+
+    Nothing connects or asks for a secret before it is used.
+    """
+
+    exchange = providers.Dependency(instance_of=Exchange)
+    settings = providers.Dependency(instance_of=AwsSettings)
+
+    clock = providers.Singleton(SystemClock)
+    randomness = providers.Singleton(SystemRandomness)
+    sleeper = providers.Singleton(SystemSleeper)
+    observer: providers.Singleton[Observer] = providers.Singleton(_observer, settings, exchange, clock)
+
+    secrets = providers.Singleton(SecretsManagerSecrets, providers.Singleton(secrets_manager_client))
+    engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets.provider)
+    outbox = providers.Singleton(SqlOutboxRelaySource, engine)
+    tenants = providers.Singleton(SqlTenantDirectory, engine)
+    units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)
+    credentials = providers.Singleton(SqlCredentialStore, engine)
+    secrets_when_asked = providers.Singleton(SecretsWhenAsked, secrets.provider)
+    sealer = providers.Singleton(
+        AesGcmSealer,
+        secrets_when_asked,
+        clock,
+        keyring=settings.provided.keys_secret,
+    )
+    dynamodb = providers.Singleton(dynamodb_client)
+    token_store = providers.Singleton(_token_store, settings, engine, clock, dynamodb.provider)
+    eraser = providers.Singleton(_eraser, engine, token_store)
+    retention = providers.Singleton(SqlRetentionStore, engine)
+    files = providers.Singleton(_files, settings.provided.output_folder)
+
+    sqs = providers.Singleton(sqs_client)
+    queues = providers.Singleton(Queues, sqs, settings.provided.queue_prefix)
+    publisher = providers.Singleton(SqsMessagePublisher, sqs, queues, clock)
+    settling = providers.Singleton(Settling, sqs, queues, clock)
+    consumer = providers.Singleton(
+        SqsMessageConsumer,
+        sqs,
+        queues,
+        clock,
+        settling,
+        wait=providers.Factory(timedelta, seconds=settings.provided.poll_wait),
+    )
+    inspector = providers.Singleton(SqsQueueInspector, sqs, queues)
+
+    use_cases = providers.Container(
+        UseCases,
+        exchange=exchange,
+        clock=clock,
+        randomness=randomness,
+        observer=observer,
+        sleeper=sleeper,
+        units=units,
+        tenants=tenants,
+        publisher=publisher,
+        files=files,
+        outbox=outbox,
+        leases=providers.Singleton(SqlLeases, engine),
+        retention=retention,
+        eraser=eraser,
+        credentials=credentials,
+        sealer=sealer,
+        requests=providers.Singleton(SqlRequestLog, engine),
+        secrets=secrets_when_asked,
+        budgets=providers.Singleton(SqlBudgets, engine),
+        token_store=token_store,
+    )
+
+
+def aws_container(
+    exchange: Exchange, settings: AwsSettings | None = None, *, observer: Observer | None = None
+) -> AwsContainer:
+    """The container of *exchange* on AWS, with every slot filled.
+
+    Args:
+        exchange: the application.
+        settings: read from the environment if not given.
+        observer: hears what happens, in place of logs, metrics and spans.
+
+    Raises:
+        DeclarationError: a setting is missing or wrong.
+    """
+    container = AwsContainer(
+        exchange=providers.Object(exchange),
+        settings=providers.Object(settings_from_environment() if settings is None else settings),
+    )
+    if observer is not None:
+        container.observer.override(providers.Object(observer))
+    container.check_dependencies()
+    return container

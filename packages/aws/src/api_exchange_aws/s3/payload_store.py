@@ -1,0 +1,97 @@
+"""Contents of large messages in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+from typing_extensions import override
+
+from api_exchange_aws.errors import code_of, translated
+from api_exchange_core.domain.claim_check import PayloadClaim
+from api_exchange_core.domain.errors import PermanentError, TransientError
+from api_exchange_core.domain.names import TenantId, tenant_id
+from api_exchange_core.ports.payload_store import PayloadStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+_MISSING: Final = "NoSuchKey"  # GetObject, "Errors"; without the right s3:ListBucket it is AccessDenied
+
+
+@dataclass(frozen=True, slots=True)
+class S3PayloadStore(PayloadStore):
+    """An object a content, ``<prefix><tenant>/<digest>``.
+
+    A content that is put again is a new object, whose age begins anew: a lifecycle rule of the bucket that removes old
+    objects leaves it. Of a bucket with versions that rule is to remove old versions as well, or nothing is erased.
+
+    It takes the rights ``s3:PutObject``, ``s3:GetObject``, ``s3:DeleteObject`` and ``s3:ListBucket``.
+
+    Args:
+        client: of S3.
+        bucket: its name.
+        prefix: what the keys begin with; with a slash at its end, if it is a folder.
+    """
+
+    client: S3Client
+    bucket: str
+    prefix: str = ""
+
+    @override
+    def put(self, tenant_id: TenantId, content: bytes) -> PayloadClaim:
+        claim = PayloadClaim.to(content)
+        with translated("s3:PutObject", self._bucket):
+            self.client.put_object(Bucket=self.bucket, Key=self._key(tenant_id, claim), Body=content)
+        return claim
+
+    @override
+    def get(self, tenant_id: TenantId, claim: PayloadClaim) -> bytes | None:
+        with translated("s3:GetObject", self._bucket):
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=self._key(tenant_id, claim))
+            except ClientError as error:
+                if code_of(error) == _MISSING:
+                    return None
+                raise
+            content = answer["Body"].read()
+        if not claim.fits(content):
+            raise PermanentError(f"content {claim.digest} of tenant {tenant_id!r} is not what it was")
+        return content
+
+    @override
+    def erase(self, tenant_id: TenantId) -> int:
+        removed = 0
+        with translated("s3:ListBucket", self._bucket):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._folder(tenant_id)
+            )
+            for page in pages:
+                keys: list[ObjectIdentifierTypeDef] = [
+                    {"Key": one["Key"]} for one in page.get("Contents", [])
+                ]
+                if keys:
+                    self._delete(keys)
+                removed += len(keys)
+        return removed
+
+    def _delete(self, keys: Sequence[ObjectIdentifierTypeDef]) -> None:
+        with translated("s3:DeleteObject", self._bucket):
+            answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True})
+        if failed := answer.get("Errors"):
+            raise TransientError(
+                f"{len(failed):,} contents are left in {self._bucket}: {failed[0].get('Code')}"
+            )
+
+    @property
+    def _bucket(self) -> str:
+        return f"bucket {self.bucket!r}"
+
+    def _folder(self, tenant: TenantId) -> str:
+        return f"{self.prefix}{tenant_id(tenant)}/"
+
+    def _key(self, tenant: TenantId, claim: PayloadClaim) -> str:
+        return self._folder(tenant) + claim.digest

@@ -1,0 +1,93 @@
+"""The settings of an exchange on AWS."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from api_exchange_core.adapters.crypto.aes_gcm import KEYRING
+from api_exchange_core.domain.errors import DeclarationError
+
+
+class AwsSettings(BaseSettings):
+    """Each from an environment variable ``API_EXCHANGE_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="API_EXCHANGE_", frozen=True)
+
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://USER:PASSWORD@HOST/NAME, of a server or of RDS Proxy"
+    )
+    database_url_secret: str | None = Field(
+        default=None,
+        description="Name or ARN of the secret in Secrets Manager that holds the URL, in its place",
+    )
+    keys_secret: str = Field(
+        default=KEYRING,
+        description="Name or ARN of the secret in Secrets Manager that holds the keys that tokens and credentials "
+        "are sealed with",
+    )
+    token_table: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="Table of DynamoDB that keeps tokens; without it they are in the database",
+    )
+    queue_prefix: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_-]{0,12}$",
+        description="What the names of this deployment's queues, rules and schedules begin with",
+    )
+    output_folder: Path | None = Field(
+        default=None, description="Where FileOutputHandler keeps its files: a mounted file system that lasts"
+    )
+    reserve: float = Field(
+        default=10.0,
+        ge=0,
+        le=300,
+        description="Seconds before its timeout from which a function begins nothing more; a fifth of it at most",
+    )
+    metrics_namespace: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._#:/-]{0,255}$",
+        description="Namespace in CloudWatch of metrics that are written into the logs; none are if it is empty",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least level of what is logged"
+    )
+    poll_wait: float = Field(
+        default=10.0, ge=0, le=20, description="Seconds that a receive may wait for messages, in a container"
+    )
+
+    @model_validator(mode="after")
+    def _one_database(self) -> Self:
+        if (self.database_url is None) == (self.database_url_secret is None):
+            raise ValueError("set one of API_EXCHANGE_DATABASE_URL and API_EXCHANGE_DATABASE_URL_SECRET")
+        return self
+
+    @property
+    def reserved(self) -> timedelta:
+        """`reserve` as a time."""
+        return timedelta(seconds=self.reserve)
+
+
+def settings_from_environment() -> AwsSettings:
+    """The settings of this process.
+
+    Raises:
+        DeclarationError: one is missing or wrong; says which, and no value.
+    """
+    try:
+        return AwsSettings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{_variable(one['loc'])}{one['msg']}"
+            for one in error.errors(include_url=False, include_input=False)
+        )
+        raise DeclarationError(f"the settings of the exchange are wrong: {wrong}") from None
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    return f"API_EXCHANGE_{str(place[0]).upper()}: " if place else ""

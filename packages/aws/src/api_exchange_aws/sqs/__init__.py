@@ -1,0 +1,1 @@
+"""Queues in Amazon SQS, standard and FIFO."""

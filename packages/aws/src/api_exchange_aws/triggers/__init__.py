@@ -1,0 +1,1 @@
+"""What starts a Lambda function, in the words of the use cases."""

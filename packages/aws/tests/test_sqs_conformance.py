@@ -1,0 +1,83 @@
+"""The queues of SQS pass the suites that every transport passes, on a stand-in whose clock can be advanced."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api_exchange_aws.sqs.consumer import SqsMessageConsumer
+from api_exchange_aws.sqs.inspector import SqsQueueInspector
+from api_exchange_aws.sqs.publisher import SqsMessagePublisher
+from api_exchange_aws.sqs.queues import Queues
+from api_exchange_aws.sqs.settling import Settling
+from api_exchange_aws.sqs.wire import MAX_MESSAGE
+from api_exchange_core.domain.output import MAX_DELAY
+from api_exchange_core.ports.clock import Clock
+from api_exchange_testing.conformance import (
+    MessageConsumerSuite,
+    MessagePublisherSuite,
+    PassingTime,
+    QueueInspectorSuite,
+    QueueTraits,
+    Transport,
+)
+from packages.aws.tests.deployment import PREFIX, ServiceClock
+from packages.aws.tests.ministack.server import Ministack
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+def transport_of(client: SQSClient, clock: Clock, traits: QueueTraits) -> Transport:
+    queues = Queues(client, PREFIX)
+    return Transport(
+        publisher=SqsMessagePublisher(client, queues, clock),
+        consumer=SqsMessageConsumer(client, queues, clock, Settling(client, queues, clock)),
+        inspector=SqsQueueInspector(client, queues),
+        traits=traits,
+    )
+
+
+class _SqsSuite(MessagePublisherSuite, MessageConsumerSuite, QueueInspectorSuite):
+    @pytest.fixture
+    def clock(self, ministack: Ministack) -> PassingTime:
+        return ServiceClock(ministack)
+
+    @pytest.fixture
+    def client(self, ministack: Ministack) -> SQSClient:
+        client: SQSClient = ministack.client("sqs")
+        return client
+
+
+class TestStandardQueue(_SqsSuite):
+    @pytest.fixture
+    def transport(self, client: SQSClient, clock: PassingTime) -> Transport:
+        for name in ("orders-in", "orders-in-dlq", "orders-out", "orders-out-dlq"):
+            client.create_queue(QueueName=PREFIX + name)
+        traits = QueueTraits(
+            oldest_first=False,
+            ordering_keys=False,
+            fair=False,
+            receipts_expire=False,
+            max_body=MAX_MESSAGE,
+            max_delay=MAX_DELAY,
+        )
+        return transport_of(client, clock, traits)
+
+
+class TestFifoQueue(_SqsSuite):
+    @pytest.fixture
+    def transport(self, client: SQSClient, clock: PassingTime) -> Transport:
+        for name in ("orders-in", "orders-in-dlq", "orders-out", "orders-out-dlq"):
+            client.create_queue(QueueName=f"{PREFIX}{name}.fifo", Attributes={"FifoQueue": "true"})
+        traits = QueueTraits(
+            # Twice as long as SQS remembers ids: the suites send the same ones again.
+            unit=timedelta(minutes=10),
+            fair=False,
+            receipts_expire=False,
+            max_body=MAX_MESSAGE,
+            max_delay=MAX_DELAY,
+        )
+        return transport_of(client, clock, traits)
