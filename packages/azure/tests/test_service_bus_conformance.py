@@ -41,6 +41,7 @@ def drained(namespace_of_module: Namespace, consumer: ServiceBusMessageConsumer)
                 consumer.receive(queue, max_messages=100, visibility=LOCK)
 
 
+@pytest.mark.slow  # each receive that finds nothing waits for it
 class TestServiceBus(MessagePublisherSuite, MessageConsumerSuite):
     @pytest.fixture
     def clock(self, drained: None, namespace: Namespace) -> PassingTime:

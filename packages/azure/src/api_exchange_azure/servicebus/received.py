@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import QueueName
 
 _NO_TIME: Final = timedelta(0)
+_COPY: Final = re.compile(r"(.*)/again-([0-9]{1,9})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +58,10 @@ class Received:
     def again(self, *, after: timedelta, spent: int, now: datetime) -> Parcel:
         """A copy, *after* some time, of which *spent* attempts are known.
 
-        Its id is another than the original's, or Service Bus takes it for the same; and the same for the same copy,
-        so that one that is sent twice is kept once.
+        Its id is another than the original's and than that of each copy before, or a queue that detects duplicates
+        drops it. Of one message all copies have the same, so that what is sent twice is kept once.
         """
-        message_id = broker_id(self._root_id, f"again-{self.receive_count}-{spent}-{self.times}")
+        message_id = self._next_id
         return Parcel(
             message_id=message_id,
             body=self.body,
@@ -88,5 +90,7 @@ class Received:
         return {name: value for name, value in self.properties.items() if name != NOTES}
 
     @property
-    def _root_id(self) -> str:
-        return self.message_id.partition("/again-")[0]
+    def _next_id(self) -> str:
+        copy = _COPY.fullmatch(self.message_id)
+        root, number = (self.message_id, 0) if copy is None else (copy[1], int(copy[2]))
+        return broker_id(root, f"again-{number + 1}")
