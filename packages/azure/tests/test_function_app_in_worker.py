@@ -12,6 +12,8 @@ import pytest
 
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.domain.api_key import api_key_hash
 from api_exchange_core.domain.envelope import decode, decode_failure, encode
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MessageId, TenantId
@@ -41,6 +43,9 @@ def worker(broker: ServiceBusBroker, tmp_path_factory: pytest.TempPathFactory) -
     url = f"sqlite:///{tmp_path_factory.mktemp('worker') / 'exchange.db'}"
     engine = create_engine_for(url)
     migrate.upgrade(engine)
+    tenants, now = SqlTenantDirectory(engine), datetime.now(UTC)
+    tenants.add([TenantId("customer-a")], now=now)
+    tenants.add_api_key(TenantId("customer-a"), key_hash=api_key_hash("axk_example"), now=now)
     engine.dispose()
     worker = Worker.start(folder, _settings(url, broker))
     yield worker
@@ -232,6 +237,26 @@ def test_who_proves_no_tenant_is_told_so_in_a_problem_document(worker: Worker) -
     assert answer["status"] == 401
     assert json.loads(answer["body"])["title"] == "Unauthorized"
     assert answer["headers"]["content-type"].startswith("application/problem+json")
+
+
+def test_a_request_becomes_a_message_and_is_answered_with_its_id(
+    worker: Worker, broker: ServiceBusBroker
+) -> None:
+    body = b'{"id":  "o-1"}'
+    answer = worker.invoke("http-intake", _http(body=body, headers={"x-api-key": "axk_example"}))
+    (stored,) = broker.messages("intake")
+    message = decode(stored.body or b"")
+    assert (answer["status"], json.loads(answer["body"])["message_id"]) == (202, message.id)
+    assert (message.tenant_id, message.payload) == ("customer-a", {"id": "o-1"})
+
+
+def test_a_request_that_comes_again_under_its_key_is_one_message(
+    worker: Worker, broker: ServiceBusBroker
+) -> None:
+    headers = {"x-api-key": "axk_example", "idempotency-key": "k-1"}
+    answers = [worker.invoke("http-intake", _http(headers=headers))["body"] for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert len(broker.messages("intake")) == 1
 
 
 def test_a_webhook_without_signature_is_refused_whatever_its_path_says(worker: Worker) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
+from api_exchange_azure.servicebus.consumer import ServiceBusMessageConsumer
+from api_exchange_azure.servicebus.inspector import ServiceBusQueueInspector
 from api_exchange_core.domain.delivery import Complete, Retry, Settlement
 from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.ports.message_publisher import Outgoing
-from packages.azure.tests.namespace import IN_ORDER, LOCK, PREFIX, Namespace
+from api_exchange_testing.conformance import PassingTime, QueueInspectorSuite, Transport
+from packages.azure.tests.administration import Administration
+from packages.azure.tests.namespace import IN_ORDER, LOCK, PREFIX, QUEUES, Namespace
 
 _QUEUE = QueueName("orders-in")
 
@@ -94,3 +99,31 @@ def test_a_lost_lock_makes_completing_harmless(namespace: Namespace) -> None:
     consumer.settle([Settlement(delivery, Complete())])
     assert len(namespace.broker.messages(PREFIX + _QUEUE)) == 1
     consumer.close()
+
+
+@pytest.fixture(scope="module")
+def consumer(namespace_of_module: Namespace) -> Iterator[ServiceBusMessageConsumer]:
+    consumer = namespace_of_module.consumer()
+    yield consumer
+    consumer.close()
+
+
+class TestInspector(QueueInspectorSuite):
+    """Over HTTP, as the administration of a namespace is; the counts are of the broker's messages."""
+
+    @pytest.fixture
+    def clock(self, namespace: Namespace) -> PassingTime:
+        return namespace.clock
+
+    @pytest.fixture
+    def transport(self, namespace: Namespace, consumer: ServiceBusMessageConsumer) -> Iterator[Transport]:
+        names = [f"{PREFIX}{queue}{end}" for queue in QUEUES for end in ("", "-dlq")]
+        with (
+            Administration(namespace, names) as administration,
+            administration.client() as client,
+        ):
+            yield Transport(
+                publisher=namespace.publisher,
+                consumer=consumer,
+                inspector=ServiceBusQueueInspector(client, PREFIX),
+            )

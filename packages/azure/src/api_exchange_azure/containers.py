@@ -34,7 +34,6 @@ from api_exchange_azure.storage.wire import MAX_BODY, NOTES_ROOM
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
-from api_exchange_core.adapters.files.webhook_secrets import FileWebhookSecrets
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -119,7 +118,6 @@ class AzureContainer(containers.DeclarativeContainer):
     retention = providers.Singleton(SqlRetentionStore, engine)
     credentials = providers.Singleton(SqlCredentialStore, engine)
     token_store = providers.Singleton(SqlTokenStore, engine)
-    webhook_secrets = providers.Singleton(FileWebhookSecrets, settings.provided.webhook_secrets)
     files = providers.Singleton(_files, settings.provided.output_folder)
 
     payloads: providers.Singleton[PayloadStore] = providers.Singleton(
@@ -194,7 +192,7 @@ class AzureContainer(containers.DeclarativeContainer):
         credentials=credentials,
         sealer=sealer,
         requests=providers.Singleton(SqlRequestLog, engine),
-        webhook_secrets=webhook_secrets,
+        secrets=secrets,
         budgets=providers.Singleton(SqlBudgets, engine),
         token_store=token_store,
     )

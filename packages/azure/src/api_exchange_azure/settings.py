@@ -78,9 +78,6 @@ class AzureSettings(BaseSettings):
     output_folder: Path | None = Field(
         default=None, description="Where FileOutputHandler keeps its files: a mounted share that lasts"
     )
-    webhook_secrets: Path | None = Field(
-        default=None, description="JSON file with the secrets that webhooks are signed with"
-    )
     reserve: float = Field(
         default=10.0,
         ge=0,

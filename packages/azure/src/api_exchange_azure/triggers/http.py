@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from api_exchange_core.application.accept_request import AcceptRequest, Challenge
+from api_exchange_core.application.accept_request import UNDER_WAY, AcceptRequest, Challenge
 from api_exchange_core.application.call import loggable
+from api_exchange_core.application.intake_limits import retry_after
 from api_exchange_core.application.request import Request, RequestRefusedError
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
@@ -19,7 +20,6 @@ from api_exchange_core.ports.observer import Observer
 if TYPE_CHECKING:
     from azure.functions import HttpRequest, HttpResponse
 
-_RETRY_SECONDS: Final = 5
 _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"  # RFC 9457
 
@@ -60,7 +60,7 @@ class HttpTriggers:
             return _problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "the request could not be stored; try again",
-                {"Retry-After": str(_RETRY_SECONDS)},
+                retry_after(UNDER_WAY),
             )
         except Exception as error:  # noqa: BLE001 - the last frame we own: the caller is owed an answer
             self.observer.event("http.error", function=function.name, **loggable(error))
