@@ -496,7 +496,9 @@ def test_each_request_of_a_sender_whose_bodies_repeat_is_a_message() -> None:
         tenant=TenantFromWebhook(PlainHmac("X-Sig", bodies_repeat=True), secrets="plain"),
     )
     container = in_memory_container(exchange)
-    container.webhook_secrets().set(A, "plain", f"plain of {A}")
+    secrets = InMemoryWebhookSecrets()
+    secrets.set(A, "plain", f"plain of {A}")
+    container.use_cases.webhook_secrets.override(secrets)
     accept: AcceptRequest = container.use_cases.accept()
     answers = [accept.accept(changed, plain(b'{"stock": "changed"}')) for _ in range(2)]
     assert len({answer.message_id for answer in answers if isinstance(answer, Accepted)}) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -135,6 +136,8 @@ class Site:
         except Died:
             pass
         finally:
+            # A process that dies lets go of its locks. What is left of this one is a cycle that holds a connection.
+            gc.collect()
             for engine in engines:
                 engine.dispose()
 

@@ -32,6 +32,7 @@ from api_exchange_core.ports.token_store import NOTHING, TokenStore
 _FIRST_PAUSE: Final = timedelta(milliseconds=10)
 _LONGEST_PAUSE: Final = timedelta(milliseconds=250)  # of whoever asks the store
 _LONGEST_PAUSE_HERE: Final = timedelta(milliseconds=20)  # of whoever waits for that one
+_LATE: Final = 0.02  # whoever has waited for seconds looks less often, and gets its token by so little later
 _SHARE: Final = 8  # a pause is this part of what was waited already, so nobody waits much longer than it must
 _AHEAD_AGAIN: Final = timedelta(seconds=5)
 _STAY_AWAY: Final = timedelta(seconds=2)
@@ -251,7 +252,9 @@ class ApiTokens:
             DeferError: longer than the call may.
         """
         now = self._clock.now()
-        grown = min(max((now - since) / _SHARE, _FIRST_PAUSE), longest)
+        waited = now - since
+        longest = max(longest, min(waited * _LATE, _LONGEST_PAUSE))
+        grown = min(max(waited / _SHARE, _FIRST_PAUSE), longest)
         pause = grown / 2 + grown / 2 * self._randomness.fraction()
         if now + pause - since > plan.patience or deadline.is_within(pause + _TO_THE_DEADLINE, now=now):
             raise _put_off(key)

@@ -6,7 +6,7 @@ import binascii
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
@@ -88,11 +88,17 @@ def from_hex(text: str) -> bytes | None:
 
 
 def from_base64(text: str | bytes) -> bytes | None:
-    """Base64 (RFC 4648, section 4) as bytes; None if *text* is none, or has nothing in it."""
+    """Base64 (RFC 4648, section 4) as bytes; None if *text* is none, or has nothing in it.
+
+    Of the texts that decode to the same bytes only the one that encoding makes is taken (section 3.5), so that no two
+    headers are the same signature.
+    """
     try:
-        return b64decode(text, validate=True) or None
+        decoded = b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
+    given = text.encode() if isinstance(text, str) else text
+    return decoded if decoded and b64encode(decoded) == given else None
 
 
 def not_empty(secret: bytes) -> bytes | None:
