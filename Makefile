@@ -51,7 +51,7 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 
 types: $(READY)
-	@$(BIN)/mypy conftest.py packages/*/src packages/*/tests examples benchmarks
+	@$(BIN)/mypy conftest.py packages/*/src packages/*/tests examples benchmarks infra
 
 contracts: $(READY)
 	@$(BIN)/lint-imports
