@@ -1,1 +1,0 @@
-"""Queues in Azure Service Bus, with sessions and without."""

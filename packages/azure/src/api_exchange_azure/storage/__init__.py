@@ -1,1 +1,0 @@
-"""Azure Storage: queues, and blobs for contents that are too large for them."""
