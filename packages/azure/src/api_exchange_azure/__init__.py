@@ -1,3 +1,5 @@
-"""API Exchange on Azure Functions. Empty so far: no adapter, no trigger, no public name."""
+"""API Exchange on Azure Functions: Service Bus and Storage Queues, and triggers from both, timers and HTTP."""
 
-__all__: list[str] = []
+from api_exchange_azure.function_app import Subscription, create_function_app
+
+__all__ = ["Subscription", "create_function_app"]

@@ -1,0 +1,221 @@
+"""The adapters of Azure, and an SQL database, under the use cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dependency_injector import containers, providers
+
+from api_exchange_azure.clients import (
+    payload_container_client,
+    queue_service_client,
+    secret_client,
+    service_bus_administration_client,
+    service_bus_client,
+)
+from api_exchange_azure.no_files import NoFiles
+from api_exchange_azure.secrets import KeyVaultSecrets
+from api_exchange_azure.servicebus.consumer import ServiceBusMessageConsumer
+from api_exchange_azure.servicebus.copies import ServiceBusCopies
+from api_exchange_azure.servicebus.inspector import ServiceBusQueueInspector
+from api_exchange_azure.servicebus.publisher import ServiceBusMessagePublisher
+from api_exchange_azure.servicebus.senders import Senders
+from api_exchange_azure.settings import AzureSettings, settings_from_environment
+from api_exchange_azure.storage.consumer import StorageQueueConsumer
+from api_exchange_azure.storage.copies import StorageCopies
+from api_exchange_azure.storage.inspector import StorageQueueInspector
+from api_exchange_azure.storage.payload_store import BlobPayloadStore
+from api_exchange_azure.storage.publisher import StorageQueuePublisher
+from api_exchange_azure.storage.queues import StorageQueues
+from api_exchange_azure.storage.wire import MAX_BODY, NOTES_ROOM
+from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
+from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
+from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.sql.budgets import SqlBudgets
+from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
+from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.eraser import SqlEraser
+from api_exchange_core.adapters.sql.leases import SqlLeases
+from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
+from api_exchange_core.adapters.sql.request_log import SqlRequestLog
+from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
+from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
+from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
+from api_exchange_core.adapters.system.clock import SystemClock
+from api_exchange_core.adapters.system.randomness import SystemRandomness
+from api_exchange_core.adapters.system.secret_source import EnvironmentSecretSource
+from api_exchange_core.adapters.system.sleeper import SystemSleeper
+from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.containers.use_cases import UseCases
+from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.message_consumer import MessageConsumer
+from api_exchange_core.ports.message_publisher import MessagePublisher
+from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.payload_store import PayloadStore
+from api_exchange_core.ports.secret_source import SecretSource
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def _engine(settings: AzureSettings, secrets: Callable[[], SecretSource]) -> Engine:
+    if settings.database_url is not None:
+        return create_engine_for(settings.database_url.get_secret_value())
+    return create_engine_for(secrets().secret(settings.database_url_secret or "").decode().strip())
+
+
+def _secrets(settings: AzureSettings) -> SecretSource:
+    return (
+        EnvironmentSecretSource() if settings.key_vault is None else KeyVaultSecrets(secret_client(settings))
+    )
+
+
+def _files(folder: Path | None) -> FileSink:
+    return NoFiles() if folder is None else LocalFileSink(folder)
+
+
+def _claims(settings: AzureSettings, payloads: Callable[[], PayloadStore]) -> ClaimCheck | None:
+    if not settings.has_blobs:
+        return None
+    limit = settings.message_limit if settings.queues == "servicebus" else MAX_BODY - NOTES_ROOM
+    return ClaimCheck(payloads(), limit)
+
+
+def _publisher(publisher: MessagePublisher, claims: ClaimCheck | None) -> MessagePublisher:
+    return publisher if claims is None else ClaimCheckPublisher(publisher, claims)
+
+
+def _consumer(consumer: MessageConsumer, claims: ClaimCheck | None) -> MessageConsumer:
+    return consumer if claims is None else ClaimCheckConsumer(consumer, claims)
+
+
+class AzureContainer(containers.DeclarativeContainer):
+    """An exchange on Azure: messages in Service Bus or Storage Queues, everything else in PostgreSQL.
+
+    Nothing connects or asks for a secret before it is used.
+    """
+
+    exchange = providers.Dependency(instance_of=Exchange)
+    settings = providers.Dependency(instance_of=AzureSettings)
+
+    clock = providers.Singleton(SystemClock)
+    randomness = providers.Singleton(SystemRandomness)
+    sleeper = providers.Singleton(SystemSleeper)
+    observer: providers.Singleton[Observer] = providers.Singleton(TelemetryObserver)
+
+    secrets: providers.Singleton[SecretSource] = providers.Singleton(_secrets, settings)
+    engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets.provider)
+    sealer = providers.Singleton(AesGcmSealer, secrets, clock)
+    outbox = providers.Singleton(SqlOutboxRelaySource, engine)
+    tenants = providers.Singleton(SqlTenantDirectory, engine)
+    units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)
+    eraser = providers.Singleton(SqlEraser, engine)
+    retention = providers.Singleton(SqlRetentionStore, engine)
+    credentials = providers.Singleton(SqlCredentialStore, engine)
+    token_store = providers.Singleton(SqlTokenStore, engine)
+    files = providers.Singleton(_files, settings.provided.output_folder)
+
+    payloads: providers.Singleton[PayloadStore] = providers.Singleton(
+        BlobPayloadStore, providers.Singleton(payload_container_client, settings)
+    )
+    claims: providers.Singleton[ClaimCheck | None] = providers.Singleton(_claims, settings, payloads.provider)
+
+    service_bus = providers.Singleton(service_bus_client, settings)
+    senders = providers.Singleton(Senders, service_bus, settings.provided.queue_prefix)
+    service_bus_copies = providers.Singleton(
+        ServiceBusCopies, senders, clock, settings.provided.session_queues
+    )
+
+    queue_service = providers.Singleton(queue_service_client, settings)
+    storage_queues = providers.Singleton(StorageQueues, queue_service, settings.provided.queue_prefix)
+    storage_copies = providers.Singleton(StorageCopies, storage_queues)
+
+    copies = providers.Selector(
+        settings.provided.queues, servicebus=service_bus_copies, storage=storage_copies
+    )
+    publisher: providers.Singleton[MessagePublisher] = providers.Singleton(
+        _publisher,
+        providers.Selector(
+            settings.provided.queues,
+            servicebus=providers.Singleton(
+                ServiceBusMessagePublisher, senders, clock, settings.provided.session_queues
+            ),
+            storage=providers.Singleton(StorageQueuePublisher, storage_queues),
+        ),
+        claims,
+    )
+    consumer: providers.Singleton[MessageConsumer] = providers.Singleton(
+        _consumer,
+        providers.Selector(
+            settings.provided.queues,
+            servicebus=providers.Singleton(
+                ServiceBusMessageConsumer,
+                service_bus,
+                service_bus_copies,
+                prefix=settings.provided.queue_prefix,
+                wait=providers.Factory(timedelta, seconds=settings.provided.poll_wait),
+            ),
+            storage=providers.Singleton(StorageQueueConsumer, storage_queues, storage_copies),
+        ),
+        claims,
+    )
+    inspector = providers.Selector(
+        settings.provided.queues,
+        servicebus=providers.Singleton(
+            ServiceBusQueueInspector,
+            providers.Singleton(service_bus_administration_client, settings),
+            settings.provided.queue_prefix,
+        ),
+        storage=providers.Singleton(StorageQueueInspector, storage_queues),
+    )
+
+    use_cases = providers.Container(
+        UseCases,
+        exchange=exchange,
+        clock=clock,
+        randomness=randomness,
+        observer=observer,
+        sleeper=sleeper,
+        units=units,
+        tenants=tenants,
+        publisher=publisher,
+        files=files,
+        outbox=outbox,
+        leases=providers.Singleton(SqlLeases, engine),
+        retention=retention,
+        eraser=eraser,
+        credentials=credentials,
+        sealer=sealer,
+        requests=providers.Singleton(SqlRequestLog, engine),
+        secrets=secrets,
+        budgets=providers.Singleton(SqlBudgets, engine),
+        token_store=token_store,
+    )
+
+
+def azure_container(
+    exchange: Exchange, settings: AzureSettings | None = None, *, observer: Observer | None = None
+) -> AzureContainer:
+    """The container of *exchange* on Azure, with every slot filled.
+
+    Args:
+        exchange: the application.
+        settings: read from the environment if not given.
+        observer: hears what happens, in place of logs, metrics and spans.
+
+    Raises:
+        DeclarationError: a setting is missing or wrong.
+    """
+    container = AzureContainer(
+        exchange=providers.Object(exchange),
+        settings=providers.Object(settings_from_environment() if settings is None else settings),
+    )
+    if observer is not None:
+        container.observer.override(providers.Object(observer))
+    container.check_dependencies()
+    return container

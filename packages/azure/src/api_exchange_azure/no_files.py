@@ -1,0 +1,29 @@
+"""Files where there is no disk that lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from api_exchange_core.domain.errors import PermanentError
+from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.file_sink import FileSink
+
+
+class NoFiles(FileSink):
+    """Refuses every line: the disk of a function app goes with its instance.
+
+    The line stays in the outbox, which tells of it, until somebody has mounted a folder.
+    """
+
+    @override
+    def append(self, tenant_id: TenantId, name: str, lines: Sequence[bytes]) -> None:
+        raise PermanentError(
+            f"there is no place for file {name!r}: set API_EXCHANGE_OUTPUT_FOLDER to a file system that lasts and is "
+            "mounted (Azure Files), or send to a queue instead"
+        )
+
+    @override
+    def erase(self, tenant_id: TenantId) -> int:
+        return 0

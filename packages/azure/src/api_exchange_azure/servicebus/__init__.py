@@ -1,0 +1,1 @@
+"""Queues in Azure Service Bus, with sessions and without."""

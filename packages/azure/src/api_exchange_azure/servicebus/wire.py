@@ -1,0 +1,101 @@
+"""What is written on a message of Service Bus beside its body.
+
+Properties are application properties of the same name. One more, `NOTES`, is the adapter's own, on the messages that
+need it: a JSON object of what Service Bus itself cannot keep (`Notes`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from azure.servicebus import ServiceBusMessage
+
+NOTES: Final = "api-exchange-notes"
+CONTENT_TYPE: Final = "application/cloudevents+json"
+
+_LONGEST_ID: Final = 128  # of MessageId and SessionId (Service Bus quotas)
+
+Property = str | int | float | bytes | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What the adapter must know of a message, and Service Bus cannot keep.
+
+    Args:
+        spent: how often it was handed out that counts, before it was sent for the last time.
+        session: of a dead letter, the session that its message was in.
+    """
+
+    spent: int = 0
+    session: str | None = None
+
+    @classmethod
+    def of(cls, properties: Mapping[str, object]) -> Notes:
+        """The notes among *properties*; what is not ours tells nothing."""
+        try:
+            noted = json.loads(str(properties[NOTES]))
+            return cls(spent=max(int(noted.get("spent", 0)), 0), session=noted.get("session"))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return cls()
+
+    @property
+    def properties(self) -> Mapping[str, Property]:
+        """These notes as properties; none if there is nothing to note."""
+        noted: dict[str, object] = {}
+        if self.spent:
+            noted["spent"] = self.spent
+        if self.session is not None:
+            noted["session"] = self.session
+        return {NOTES: json.dumps(noted, separators=(",", ":"))} if noted else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A message as it is put into Service Bus.
+
+    Args:
+        message_id: of two with the same within its window, a queue that detects duplicates keeps the first.
+        body: the bytes.
+        properties: all of them, notes included.
+        session: what its order is kept within, in a queue that requires sessions.
+        due_at: not to be handed out before.
+    """
+
+    message_id: str
+    body: bytes = field(repr=False)
+    properties: Mapping[str, Property] = field(default_factory=dict, repr=False)
+    session: str | None = None
+    due_at: datetime | None = None
+
+    @property
+    def on_wire(self) -> ServiceBusMessage:
+        """As the client library has it."""
+        from azure.servicebus import ServiceBusMessage
+
+        # The library's dict may have other names and values, and one of ours is not one of those.
+        properties: dict[str | bytes, Property | UUID] = {name: one for name, one in self.properties.items()}  # noqa: C416
+        return ServiceBusMessage(
+            self.body,
+            message_id=self.message_id,
+            session_id=self.session,
+            scheduled_enqueue_time_utc=self.due_at,
+            content_type=CONTENT_TYPE,
+            application_properties=properties,
+        )
+
+
+def broker_id(*parts: str) -> str:
+    """An id that Service Bus takes, as legible as it lets it be; of other *parts* it is another."""
+    whole = "/".join(parts)
+    if len(whole) <= _LONGEST_ID and whole.isascii() and whole.isprintable():
+        return whole
+    return f"{parts[0][:64]}/{hashlib.sha256(chr(0).join(parts).encode('utf-8', 'surrogatepass')).hexdigest()[:60]}"

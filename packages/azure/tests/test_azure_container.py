@@ -1,0 +1,130 @@
+"""Settings of a function app, and what is made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api_exchange_azure import Subscription, create_function_app
+from api_exchange_azure.containers import azure_container
+from api_exchange_azure.servicebus.publisher import ServiceBusMessagePublisher
+from api_exchange_azure.settings import AzureSettings, settings_from_environment
+from api_exchange_core import Exchange, Message, ProcessingResult, ProcessorContext, ProcessorInterface
+from api_exchange_core.adapters.claim_check.queues import ClaimCheckPublisher
+from api_exchange_core.domain.errors import DeclarationError, PermanentError
+from api_exchange_core.domain.names import TenantId
+
+_BUS = "Endpoint=sb://nowhere/;SharedAccessKeyName=k;SharedAccessKey=aHVudGVyMlpxODE="
+_STORAGE = (
+    "DefaultEndpointsProtocol=https;AccountName=nobody;AccountKey=aHVudGVyMlpxODE=;EndpointSuffix=core.test"
+)
+_COMPLETE = {"API_EXCHANGE_DATABASE_URL": "sqlite:///exchange.db", "API_EXCHANGE_SERVICE_BUS": _BUS}
+
+
+class Nothing(ProcessorInterface):
+    def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
+        return ProcessingResult.create_success()
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in _COMPLETE.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_settings_are_read_from_app_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_EXCHANGE_SESSION_QUEUES", "orders, carts")
+    monkeypatch.setenv("API_EXCHANGE_STORAGE__blobServiceUri", "https://x.blob.core.windows.net")
+    settings = settings_from_environment()
+    assert settings.session_queues == {"orders", "carts"}
+    assert settings.blob_service_uri == "https://x.blob.core.windows.net"
+
+
+def test_an_identity_takes_the_place_of_a_connection_string(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("API_EXCHANGE_SERVICE_BUS")
+    monkeypatch.setenv("API_EXCHANGE_SERVICE_BUS__fullyQualifiedNamespace", "x.servicebus.windows.net")
+    assert settings_from_environment().service_bus_namespace == "x.servicebus.windows.net"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("API_EXCHANGE_SERVICE_BUS", None, "set one of API_EXCHANGE_SERVICE_BUS and"),
+        ("API_EXCHANGE_SERVICE_BUS__fullyQualifiedNamespace", "x", "set one of API_EXCHANGE_SERVICE_BUS and"),
+        ("API_EXCHANGE_DATABASE_URL", None, "set one of API_EXCHANGE_DATABASE_URL and"),
+        ("API_EXCHANGE_DATABASE_URL_SECRET", "url", "set one of API_EXCHANGE_DATABASE_URL and"),
+        ("API_EXCHANGE_QUEUES", "storage", "set one of API_EXCHANGE_STORAGE and"),
+        ("API_EXCHANGE_QUEUES", "kafka", "API_EXCHANGE_QUEUES: "),
+        ("API_EXCHANGE_RESERVE", "hunter2Zq81", "API_EXCHANGE_RESERVE: "),
+        ("API_EXCHANGE_SESSION_QUEUES", "Orders", "no portable queue name"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_no_value_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, says: str
+) -> None:
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(DeclarationError) as refused:
+        settings_from_environment()
+    assert says in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert "aHVudGVy" not in str(refused.value)
+
+
+def test_a_connection_string_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_EXCHANGE_SERVICE_BUS", "hunter2Zq81")
+    container = azure_container(Exchange("shop"))
+    with pytest.raises(DeclarationError, match="API_EXCHANGE_SERVICE_BUS is no connection string") as refused:
+        container.service_bus()
+    assert refused.value.__cause__ is None
+    assert "hunter2Zq81" not in str(refused.value)
+
+
+def test_without_a_storage_account_messages_travel_whole() -> None:
+    assert isinstance(azure_container(Exchange("shop")).publisher(), ServiceBusMessagePublisher)
+
+
+@pytest.mark.parametrize("queues", ["servicebus", "storage"])
+def test_with_a_storage_account_large_contents_are_kept_apart(
+    monkeypatch: pytest.MonkeyPatch, queues: str
+) -> None:
+    monkeypatch.setenv("API_EXCHANGE_STORAGE", _STORAGE)
+    monkeypatch.setenv("API_EXCHANGE_QUEUES", queues)
+    container = azure_container(Exchange("shop"))
+    assert isinstance(container.publisher(), ClaimCheckPublisher)
+    claims = container.claims()
+    assert claims is not None
+    assert claims.limit < (256 if queues == "servicebus" else 48) * 1024
+
+
+def test_a_file_needs_a_folder_that_lasts() -> None:
+    files = azure_container(Exchange("shop")).files()
+    with pytest.raises(PermanentError, match="API_EXCHANGE_OUTPUT_FOLDER"):
+        files.append(TenantId("customer-a"), "out.jsonl", [b"{}"])
+
+
+def test_a_subscription_for_a_queue_that_nobody_consumes_is_refused() -> None:
+    exchange = Exchange("shop")
+    exchange.queue("take", "orders", Nothing)
+    container = azure_container(exchange, AzureSettings())
+    with pytest.raises(DeclarationError, match="no function of exchange 'shop' consumes it"):
+        create_function_app(
+            exchange, container=container, subscriptions={"carts": [Subscription("erp", "x")]}
+        )
+
+
+def test_topics_are_not_for_queues_of_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_EXCHANGE_STORAGE", _STORAGE)
+    monkeypatch.setenv("API_EXCHANGE_QUEUES", "storage")
+    exchange = Exchange("shop")
+    exchange.queue("take", "orders", Nothing)
+    with pytest.raises(DeclarationError, match="topics are of Service Bus"):
+        create_function_app(
+            exchange,
+            container=azure_container(exchange),
+            subscriptions={"orders": [Subscription("erp", "x")]},
+        )
