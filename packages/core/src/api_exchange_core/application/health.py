@@ -133,7 +133,7 @@ def _of_queues(waiting: Sequence[WaitingMessages], now: datetime, thresholds: Th
         if one.are_dead_letters:
             if one.count > thresholds.dead_letters:
                 yield Reason(where=one.queue, text=_counted(one.count, "dead letter"))
-        elif now - one.since > thresholds.oldest_waiting:
+        elif one.since is not None and now - one.since > thresholds.oldest_waiting:
             yield Reason(
                 where=one.queue,
                 text=f"{_counted(one.count, 'message')} waiting, the oldest for {_told(now - one.since)}",

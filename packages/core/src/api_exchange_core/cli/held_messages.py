@@ -12,7 +12,7 @@ import typer
 from api_exchange_core.cli.opened import opened
 from api_exchange_core.cli.show import Column, listing, moment, remark
 from api_exchange_core.cli.tenants import wanted_tenant
-from api_exchange_core.containers.local import LocalStore
+from api_exchange_core.containers.store import Store
 from api_exchange_core.domain.errors import DeclarationError
 from api_exchange_core.domain.names import FunctionName
 from api_exchange_core.ports.journal import ProcessingState
@@ -32,7 +32,7 @@ _WHAT_NOW = {
 
 
 def held_in(
-    store: LocalStore,
+    store: Store,
     *,
     tenant: str | None,
     function: str | None,
@@ -126,7 +126,7 @@ def decide(
 
 
 def _decided(
-    store: LocalStore, decision: Decision, messages: Sequence[HandledMessage]
+    store: Store, decision: Decision, messages: Sequence[HandledMessage]
 ) -> Sequence[HandledMessage]:
     use_case = store.operations.held_messages()
     decide_on = use_case.release if decision == "released" else use_case.give_up

@@ -22,7 +22,7 @@ def _queues_with_letters(incomplete: str) -> list[str]:
 
     try:
         with opened(None) as store:
-            names = sorted(store.queue().depths())
+            names = sorted(store.operations.queues().depths())
     except ExchangeError:  # completion has nowhere to say why; the command itself does
         return []
     queues = [name.removesuffix(DEAD_LETTER_SUFFIX) for name in names if name.endswith(DEAD_LETTER_SUFFIX)]

@@ -17,7 +17,7 @@ from api_exchange_core.cli.letters_shown import (
     job_lines,
 )
 from api_exchange_core.cli.show import facts, listing, progress, remark
-from api_exchange_core.containers.local import LocalStore
+from api_exchange_core.containers.store import Store
 from api_exchange_core.domain.dead_letter import Letter, LetterFilter
 from api_exchange_core.domain.dead_letter_job import Job, JobId, JobOrder, JobState
 from api_exchange_core.domain.errors import ExchangeError, PermanentError
@@ -29,7 +29,7 @@ _RECENT = 20
 _MANY = 2_000
 
 
-def found(store: LocalStore, filter_: LetterFilter, *, now: datetime, most: int | None) -> Sequence[Letter]:
+def found(store: Store, filter_: LetterFilter, *, now: datetime, most: int | None) -> Sequence[Letter]:
     """The letters that are meant, with a bar if it takes a while to find them."""
     find = store.operations.find_dead_letters()
     total = len(filter_.ids) or sum(find.depths(filter_).values())
@@ -39,7 +39,7 @@ def found(store: LocalStore, filter_: LetterFilter, *, now: datetime, most: int 
         return list(find.find(filter_, until=now, most=most, advance=advance))
 
 
-def do(store: LocalStore, order: JobOrder, *, now: datetime, dry_run: bool, ask: bool, json: bool) -> None:
+def do(store: Store, order: JobOrder, *, now: datetime, dry_run: bool, ask: bool, json: bool) -> None:
     """Do what is ordered, as of *now*, and answer with what came of it; or say what it would be."""
     remind_of_interrupted(store, now=now)
     letters = found(store, order.filter, now=now, most=order.most)
@@ -55,7 +55,7 @@ def do(store: LocalStore, order: JobOrder, *, now: datetime, dry_run: bool, ask:
         _follow(store, job_id, expected=len(letters), json=json)
 
 
-def resume(store: LocalStore, number: int, *, json: bool) -> None:
+def resume(store: Store, number: int, *, json: bool) -> None:
     """Do what is left of a job, and answer with what came of it.
 
     Raises:
@@ -68,7 +68,7 @@ def resume(store: LocalStore, number: int, *, json: bool) -> None:
     _follow(store, job.id, expected=expected, json=json)
 
 
-def list_jobs(store: LocalStore, *, most: int, json: bool) -> None:
+def list_jobs(store: Store, *, most: int, json: bool) -> None:
     """Answer with the newest jobs."""
     now = store.clock().now()
     newest = store.operations.dead_letter_jobs().newest(most)
@@ -78,7 +78,7 @@ def list_jobs(store: LocalStore, *, most: int, json: bool) -> None:
         listing(newest, job_columns(now), json=False, none="nothing was replayed or discarded yet")
 
 
-def show_job(store: LocalStore, number: int, *, most: int, json: bool) -> None:
+def show_job(store: Store, number: int, *, most: int, json: bool) -> None:
     """Answer with one job and its letters.
 
     Raises:
@@ -97,7 +97,7 @@ def show_job(store: LocalStore, number: int, *, most: int, json: bool) -> None:
         remark(f"there are {job.selected - len(items):,} more (--limit)")
 
 
-def remind_of_interrupted(store: LocalStore, *, now: datetime) -> None:
+def remind_of_interrupted(store: Store, *, now: datetime) -> None:
     """Name recent jobs that nobody carries out and that are not finished."""
     for job in store.operations.dead_letter_jobs().newest(_RECENT):
         if job.state(now) is JobState.INTERRUPTED:
@@ -112,7 +112,7 @@ def _counted(letters: Sequence[Letter]) -> str:
     return f"{len(letters):,} letter{'' if len(letters) == 1 else 's'}"
 
 
-def _follow(store: LocalStore, job_id: JobId, *, expected: int, json: bool) -> None:
+def _follow(store: Store, job_id: JobId, *, expected: int, json: bool) -> None:
     """Do what is left of a job, with a bar. Ctrl-C leaves the rest to `dlq resume`."""
     operations = store.operations
     try:
@@ -145,7 +145,7 @@ def _confirmed(letters: Sequence[Letter]) -> bool:
     return confirmed(f"Discard {_counted(letters)} for good?")
 
 
-def _job(store: LocalStore, number: int) -> Job:
+def _job(store: Store, number: int) -> Job:
     job: Job | None = store.operations.dead_letter_jobs().get(JobId(number))
     if job is None:
         raise PermanentError(f"there is no job {number}: `api-exchange dlq jobs` names those that are")

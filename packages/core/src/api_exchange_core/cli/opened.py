@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dependency_injector import providers
-
 from api_exchange_core.adapters.sql import migrate
-from api_exchange_core.cli.settings import settings_with
-from api_exchange_core.containers.local import LocalStore
+from api_exchange_core.cli.platforms import store_of_platform
+from api_exchange_core.containers.store import Store
 from api_exchange_core.domain.errors import DeclarationError
 
 
 @contextmanager
-def opened(database_url: str | None) -> Iterator[LocalStore]:
-    """The stores of the database at *database_url*, or at the one of the environment, closed after the block.
+def opened(database_url: str | None) -> Iterator[Store]:
+    """The stores of the platform that the environment names, closed after the block.
+
+    Args:
+        database_url: of their database; the environment's if not given.
 
     Raises:
-        DeclarationError: the URL is none, or the schema is not what this release works with.
+        DeclarationError: the platform is not known here, the URL is none, or the schema is not what this release
+            works with.
         TransientError: the database could not be reached.
     """
-    store = LocalStore(settings=providers.Object(settings_with(database_url=database_url)))
+    store = store_of_platform()(database_url)
     engine = store.engine()
     try:
         _check_schema(migrate.current(engine))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -69,7 +70,7 @@ def _queue_columns(statistics: Statistics) -> list[Column[WaitingMessages]]:
     return [
         Column("queue", lambda one: Text(one.queue, style="bold"), whole=True),
         Column("waiting", _waiting, right=True),
-        Column("oldest", lambda one: span(statistics.until - one.since), right=True),
+        Column("oldest", lambda one: _oldest(one, statistics.until), right=True),
     ]
 
 
@@ -83,6 +84,10 @@ def _success(one: FunctionStatistics) -> Text:
 
 def _waiting(one: WaitingMessages) -> Text:
     return _alarming(one.count, "bold red") if one.are_dead_letters else Text(f"{one.count:,}")
+
+
+def _oldest(one: WaitingMessages, now: datetime) -> str:
+    return "-" if one.since is None else span(now - one.since)
 
 
 def _alarming(number: int, style: str) -> Text:

@@ -25,10 +25,18 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingMessages(Waiting):
-    """Messages in a queue that are due: neither delayed nor in somebody's hands."""
+class WaitingMessages:
+    """Messages in a queue that are due: neither delayed nor in somebody's hands, if the transport tells them apart.
+
+    Args:
+        queue: where they wait.
+        count: how many; of very many, at least so many.
+        since: when the one that has waited longest became due; None if the transport does not tell.
+    """
 
     queue: QueueName
+    count: int
+    since: datetime | None
 
     @property
     def are_dead_letters(self) -> bool:

@@ -13,6 +13,7 @@ from typing_extensions import override
 from api_exchange_core.adapters.sql.across_tenants import reading
 from api_exchange_core.adapters.sql.schema import outbox, queue
 from api_exchange_core.ports.backlog import Backlog, Waiting, WaitingMessages
+from api_exchange_core.ports.queue_inspector import QueueInspector
 
 MOST: Final = 100_000
 """Largest number that is counted to: beyond it nobody cares, and counting takes its time. The oldest of a longer queue
@@ -61,15 +62,42 @@ class SqlBacklog(Backlog):
 
     @override
     def effects(self, *, now: datetime) -> Waiting | None:
-        due = select(outbox.c.due_at).where(outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(MOST)
-        waiting = due.subquery()
-        with reading(self.engine) as connection:
-            row = connection.execute(
-                select(func.count().label("number"), func.min(waiting.c.due_at).label("since")).select_from(
-                    waiting
-                )
-            ).one()
-        return None if row.number == 0 else Waiting(count=row.number, since=row.since)
+        return _effects_due(self.engine, now)
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogOfQueuesElsewhere(Backlog):
+    """The outbox's due rows, and what is in queues of another system, which does not tell for how long.
+
+    Args:
+        engine: of the database that has the outbox.
+        queues: counts messages, those that are delayed or in somebody's hands included.
+    """
+
+    engine: Engine
+    queues: QueueInspector
+
+    @override
+    def messages(self, *, now: datetime) -> Sequence[WaitingMessages]:
+        depths = self.queues.depths()
+        return [WaitingMessages(queue=name, count=depths[name], since=None) for name in sorted(depths)]
+
+    @override
+    def effects(self, *, now: datetime) -> Waiting | None:
+        return _effects_due(self.engine, now)
+
+
+def _effects_due(engine: Engine, now: datetime) -> Waiting | None:
+    """The rows of the outbox that are due; None if there are none."""
+    due = select(outbox.c.due_at).where(outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(MOST)
+    waiting = due.subquery()
+    with reading(engine) as connection:
+        row = connection.execute(
+            select(func.count().label("number"), func.min(waiting.c.due_at).label("since")).select_from(
+                waiting
+            )
+        ).one()
+    return None if row.number == 0 else Waiting(count=row.number, since=row.since)
 
 
 def _names() -> Any:

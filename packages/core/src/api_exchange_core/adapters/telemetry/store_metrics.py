@@ -79,8 +79,10 @@ class StoreMetrics:
     def _oldest(self, _: CallbackOptions) -> Iterator[Observation]:
         now = self.clock.now()
         with suppress(TransientError):
-            waiting = self.backlog.messages(now=now)
-            yield from self._by_queue({one.queue: _seconds(one.since, now) for one in waiting})
+            waiting = {one.queue: one.since for one in self.backlog.messages(now=now)}
+            told = {queue: _seconds(since, now) for queue, since in waiting.items() if since is not None}
+            if len(told) == len(waiting):  # else 0 would be told of queues whose transport does not know
+                yield from self._by_queue(told)
 
     def _by_queue(self, found: Mapping[QueueName, float]) -> Iterator[Observation]:
         return (Observation(found.get(queue, 0), {names.DESTINATION: queue}) for queue in self.of)

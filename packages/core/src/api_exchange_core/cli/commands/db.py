@@ -72,10 +72,9 @@ def roles(
 
 @contextmanager
 def _engine(database_url: str | None) -> Iterator[Engine]:
-    from api_exchange_core.adapters.sql.engine import create_engine_for
-    from api_exchange_core.cli.settings import settings_with
+    from api_exchange_core.cli.platforms import store_of_platform
 
-    engine = create_engine_for(settings_with(database_url=database_url).database_url.get_secret_value())
+    engine = store_of_platform()(database_url).engine()
     try:
         yield engine
     finally:

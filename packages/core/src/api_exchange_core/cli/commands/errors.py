@@ -10,7 +10,7 @@ import typer
 from api_exchange_core.cli.arguments import By, DatabaseUrl, Json, Tenant
 
 if TYPE_CHECKING:
-    from api_exchange_core.containers.local import LocalStore
+    from api_exchange_core.containers.store import Store
     from api_exchange_core.domain.names import TenantId
     from api_exchange_core.ports.error_groups import ErrorGroup
 
@@ -89,7 +89,7 @@ def resolve(
     said({"fingerprint": group.fingerprint, "tenants": resolved}, text, json=json)
 
 
-def _only(store: LocalStore, fingerprint: str, tenant_id: TenantId | None) -> ErrorGroup:
+def _only(store: Store, fingerprint: str, tenant_id: TenantId | None) -> ErrorGroup:
     from api_exchange_core.domain.errors import PermanentError
 
     groups: Sequence[ErrorGroup] = store.operations.errors().named(fingerprint.lower(), tenant_id=tenant_id)

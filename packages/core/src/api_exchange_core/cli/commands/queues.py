@@ -16,7 +16,7 @@ def queues(*, database_url: DatabaseUrl = None, json: Json = False) -> None:
     from api_exchange_core.cli.show import Column, listing
 
     with opened(database_url) as store:
-        depths = store.queue().depths()
+        depths = store.operations.queues().depths()
     listing(
         [{"queue": name, "messages": depths[name]} for name in sorted(depths)],
         [

@@ -37,7 +37,7 @@ def list_(*, tenant: Tenant = None, database_url: DatabaseUrl = None, json: Json
     from api_exchange_core.cli.tenants import wanted_tenant
 
     with opened(database_url) as store:
-        records = store.token_store().all(wanted_tenant(tenant))
+        records = store.operations.tokens().all(wanted_tenant(tenant))
     listing(
         [_shown(record) for record in records],
         [
@@ -101,7 +101,7 @@ def reset(
 
     key = _key(tenant, api, scope)
     with opened(database_url) as store:
-        count = store.token_store().reset(key, forget_refresh=forget_refresh_token)
+        count = store.operations.tokens().reset(key, forget_refresh=forget_refresh_token)
     if not count:
         raise _nothing_kept(key)
     said({"reset": count}, f"{count} reset; the next call asks the vendor", json=json)

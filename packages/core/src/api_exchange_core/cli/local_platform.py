@@ -1,0 +1,17 @@
+"""One machine, as a platform that the commands work on."""
+
+from __future__ import annotations
+
+from dependency_injector import providers
+
+from api_exchange_core.cli.settings import settings_with
+from api_exchange_core.containers.local import LocalStore
+
+
+def store(database_url: str | None) -> LocalStore:
+    """The stores of the database at *database_url*, or at the one of the environment.
+
+    Raises:
+        DeclarationError: a setting is wrong.
+    """
+    return LocalStore(settings=providers.Object(settings_with(database_url=database_url)))
