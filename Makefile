@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-aws package-aws test test-quick torture check lint types contracts bench lock build setup clean
+.PHONY: help demo demo-aws package-aws package-azure test test-quick torture check lint types contracts bench lock build setup clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -70,7 +70,10 @@ lock: $(READY)  ## compile requirements.lock anew (UPGRADE=--upgrade to move the
 	  --python-version 3.11 -c requirements.lock --custom-compile-command "make lock" - -o requirements-uv.lock
 
 package-aws: $(READY)  ## what Lambda loads, for infra/aws: dist/orders-aws.zip, the same bytes for the same sources
-	@$(BIN)/python infra/aws/package.py
+	@$(BIN)/python -m infra.aws.package
+
+package-azure: $(READY)  ## what a function app loads, for infra/azure: dist/orders-azure.zip, the same bytes alike
+	@$(BIN)/python -m infra.azure.package
 
 clean:  ## remove what the targets made
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

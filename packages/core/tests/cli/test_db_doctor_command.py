@@ -102,3 +102,11 @@ def test_the_script_sets_up_a_database_that_the_doctor_finds_nothing_wrong_with(
             assert api_exchange("db", command, "--database-url", as_login).exit_code == 0
         postgres_server.drop_database(url)
         administrator.execute("DROP ROLE scripted_owner, scripted_login")
+
+
+def test_logins_that_a_cloud_has_made_are_not_made_again(api_exchange: Run) -> None:
+    scripts = [api_exchange("db", "roles", *options).out for options in ((), ("--logins-exist",))]
+    made, there = ({line for line in script.splitlines() if line.endswith(" LOGIN;")} for script in scripts)
+    assert made == {'CREATE ROLE "exchange_owner" LOGIN;', 'CREATE ROLE "exchange" LOGIN;'}
+    assert there == set()
+    assert scripts[0].replace("\n".join(sorted(made, reverse=True)) + "\n", "") == scripts[1]

@@ -121,19 +121,25 @@ def create_roles(connection: Connection) -> None:
     connection.exec_driver_sql(_JOIN)
 
 
-def set_up(*, database: str, owner: str, login: str) -> Sequence[str]:
+def set_up(*, database: str, owner: str, login: str, logins_exist: bool = False) -> Sequence[str]:
     """What an administrator runs to make the roles, and a database with an owner and a runtime login.
 
     Each statement is a transaction by itself, as CREATE DATABASE must be. The first may be run again and again.
+
+    Args:
+        database: its name.
+        owner: the login that migrates it.
+        login: the one that functions connect as.
+        logins_exist: a cloud has made both already, from its own identities.
 
     Raises:
         DeclarationError: a name is none.
     """
     owner_, login_, database_ = (_quoted(name) for name in (owner, login, database))
+    logins = () if logins_exist else (f"CREATE ROLE {owner_} LOGIN", f"CREATE ROLE {login_} LOGIN")
     return (
         _CREATE_ROLES,
-        f"CREATE ROLE {owner_} LOGIN",
-        f"CREATE ROLE {login_} LOGIN",
+        *logins,
         f"GRANT {RUNTIME} TO {login_}",
         f"CREATE DATABASE {database_} OWNER {owner_}",
         f"REVOKE ALL ON DATABASE {database_} FROM PUBLIC",

@@ -58,6 +58,12 @@ def roles(
     database: Annotated[str, typer.Option(help="The database to make.")] = "exchange",
     owner: Annotated[str, typer.Option(help="The login that migrates it.")] = "exchange_owner",
     login: Annotated[str, typer.Option(help="The login that functions connect as.")] = "exchange",
+    logins_exist: Annotated[
+        bool,
+        typer.Option(
+            "--logins-exist", help="The cloud has made both from its identities.", show_default=False
+        ),
+    ] = False,
 ) -> None:
     """Print the SQL by which an administrator sets up a PostgreSQL database. Connects to none.
 
@@ -65,9 +71,8 @@ def roles(
     """
     from api_exchange_core.adapters.sql.roles import set_up
 
-    typer.echo(
-        "\n".join(f"{statement};" for statement in set_up(database=database, owner=owner, login=login))
-    )
+    statements = set_up(database=database, owner=owner, login=login, logins_exist=logins_exist)
+    typer.echo("\n".join(f"{statement};" for statement in statements))
 
 
 @contextmanager
