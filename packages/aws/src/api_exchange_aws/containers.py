@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
 from api_exchange_aws.clients import dynamodb_client, secrets_manager_client, sqs_client
 from api_exchange_aws.dynamodb.eraser import ErasesTokensToo
@@ -17,20 +17,27 @@ from api_exchange_aws.no_files import NoFiles
 from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
 from api_exchange_aws.settings import AwsSettings, settings_from_environment
 from api_exchange_aws.sqs.consumer import SqsMessageConsumer
+from api_exchange_aws.sqs.dead_letters import SqsDeadLetters
 from api_exchange_aws.sqs.inspector import SqsQueueInspector
 from api_exchange_aws.sqs.publisher import SqsMessagePublisher
 from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.sql.backlog import BacklogOfQueuesElsewhere
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
+from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.entity_reports import SqlEntityReports
 from api_exchange_core.adapters.sql.eraser import SqlEraser
+from api_exchange_core.adapters.sql.error_groups import SqlErrorGroups
 from api_exchange_core.adapters.sql.leases import SqlLeases
+from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
+from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
@@ -38,6 +45,8 @@ from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.containers.operations import Operations
+from api_exchange_core.containers.store import Store
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.clock import Clock
@@ -91,19 +100,18 @@ def _observer(settings: AwsSettings, exchange: Exchange, clock: Clock) -> Observ
     )
 
 
-class AwsContainer(containers.DeclarativeContainer):
-    """An exchange on AWS: messages in SQS, tokens in DynamoDB if a table is named, everything else in PostgreSQL.
+class AwsStore(Store):
+    """The stores of a deployment on AWS: messages in SQS, tokens in DynamoDB if a table is named, the rest in PostgreSQL.
 
     Nothing connects or asks for a secret before it is used.
     """
 
-    exchange = providers.Dependency(instance_of=Exchange)
     settings = providers.Dependency(instance_of=AwsSettings)
 
     clock = providers.Singleton(SystemClock)
     randomness = providers.Singleton(SystemRandomness)
     sleeper = providers.Singleton(SystemSleeper)
-    observer: providers.Singleton[Observer] = providers.Singleton(_observer, settings, exchange, clock)
+    observer: providers.Singleton[Observer] = providers.Singleton(TelemetryObserver)
 
     secrets = providers.Singleton(SecretsManagerSecrets, providers.Singleton(secrets_manager_client))
     engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets.provider)
@@ -122,43 +130,79 @@ class AwsContainer(containers.DeclarativeContainer):
     token_store = providers.Singleton(_token_store, settings, engine, clock, dynamodb.provider)
     eraser = providers.Singleton(_eraser, engine, token_store)
     retention = providers.Singleton(SqlRetentionStore, engine)
+    leases = providers.Singleton(SqlLeases, engine)
     files = providers.Singleton(_files, settings.provided.output_folder)
 
     sqs = providers.Singleton(sqs_client)
     queues = providers.Singleton(Queues, sqs, settings.provided.queue_prefix)
-    publisher = providers.Singleton(SqsMessagePublisher, sqs, queues, clock)
-    settling = providers.Singleton(Settling, sqs, queues, clock)
+    inspector = providers.Singleton(SqsQueueInspector, sqs, queues)
+
+    operations = providers.Container(
+        Operations,
+        clock=clock,
+        randomness=randomness,
+        observer=observer,
+        units=units,
+        tenants=tenants,
+        queues=inspector,
+        dead_letters=providers.Singleton(
+            SqsDeadLetters, sqs, queues, inspector, leases, clock, sleeper, observer
+        ),
+        dead_letter_jobs=providers.Singleton(SqlDeadLetterJobs, engine),
+        sleeper=sleeper,
+        files=files,
+        eraser=eraser,
+        messages=providers.Singleton(SqlMessageReports, engine),
+        errors=providers.Singleton(SqlErrorGroups, engine),
+        statistics=providers.Singleton(SqlStatisticsSource, engine),
+        backlog=providers.Singleton(BacklogOfQueuesElsewhere, engine, inspector),
+        entities=providers.Singleton(SqlEntityReports, engine),
+        credentials=credentials,
+        sealer=sealer,
+        tokens=token_store,
+    )
+
+
+class AwsContainer(AwsStore):
+    """An exchange on AWS: its stores, and what runs on them."""
+
+    exchange = providers.Dependency(instance_of=Exchange)
+    observer: providers.Singleton[Observer] = providers.Singleton(
+        _observer, AwsStore.settings, exchange, AwsStore.clock
+    )
+
+    publisher = providers.Singleton(SqsMessagePublisher, AwsStore.sqs, AwsStore.queues, AwsStore.clock)
+    settling = providers.Singleton(Settling, AwsStore.sqs, AwsStore.queues, AwsStore.clock)
     consumer = providers.Singleton(
         SqsMessageConsumer,
-        sqs,
-        queues,
-        clock,
+        AwsStore.sqs,
+        AwsStore.queues,
+        AwsStore.clock,
         settling,
-        wait=providers.Factory(timedelta, seconds=settings.provided.poll_wait),
+        wait=providers.Factory(timedelta, seconds=AwsStore.settings.provided.poll_wait),
     )
-    inspector = providers.Singleton(SqsQueueInspector, sqs, queues)
 
     use_cases = providers.Container(
         UseCases,
         exchange=exchange,
-        clock=clock,
-        randomness=randomness,
+        clock=AwsStore.clock,
+        randomness=AwsStore.randomness,
         observer=observer,
-        sleeper=sleeper,
-        units=units,
-        tenants=tenants,
+        sleeper=AwsStore.sleeper,
+        units=AwsStore.units,
+        tenants=AwsStore.tenants,
         publisher=publisher,
-        files=files,
-        outbox=outbox,
-        leases=providers.Singleton(SqlLeases, engine),
-        retention=retention,
-        eraser=eraser,
-        credentials=credentials,
-        sealer=sealer,
-        requests=providers.Singleton(SqlRequestLog, engine),
-        secrets=secrets_when_asked,
-        budgets=providers.Singleton(SqlBudgets, engine),
-        token_store=token_store,
+        files=AwsStore.files,
+        outbox=AwsStore.outbox,
+        leases=AwsStore.leases,
+        retention=AwsStore.retention,
+        eraser=AwsStore.eraser,
+        credentials=AwsStore.credentials,
+        sealer=AwsStore.sealer,
+        requests=providers.Singleton(SqlRequestLog, AwsStore.engine),
+        secrets=AwsStore.secrets_when_asked,
+        budgets=providers.Singleton(SqlBudgets, AwsStore.engine),
+        token_store=AwsStore.token_store,
     )
 
 

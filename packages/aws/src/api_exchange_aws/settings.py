@@ -73,13 +73,18 @@ class AwsSettings(BaseSettings):
         return timedelta(seconds=self.reserve)
 
 
-def settings_from_environment() -> AwsSettings:
+def settings_from_environment(database_url: str | None = None) -> AwsSettings:
     """The settings of this process.
+
+    Args:
+        database_url: takes the place of what the environment says of the database.
 
     Raises:
         DeclarationError: one is missing or wrong; says which, and no value.
     """
     try:
+        if database_url is not None:
+            return AwsSettings(database_url=SecretStr(database_url), database_url_secret=None)
         return AwsSettings()
     except ValidationError as error:
         wrong = "; ".join(

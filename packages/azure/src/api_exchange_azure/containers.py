@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
 from api_exchange_azure.clients import (
     payload_container_client,
@@ -20,12 +20,14 @@ from api_exchange_azure.no_files import NoFiles
 from api_exchange_azure.secrets import KeyVaultSecrets
 from api_exchange_azure.servicebus.consumer import ServiceBusMessageConsumer
 from api_exchange_azure.servicebus.copies import ServiceBusCopies
+from api_exchange_azure.servicebus.dead_letters import ServiceBusDeadLetters
 from api_exchange_azure.servicebus.inspector import ServiceBusQueueInspector
 from api_exchange_azure.servicebus.publisher import ServiceBusMessagePublisher
 from api_exchange_azure.servicebus.senders import Senders
 from api_exchange_azure.settings import AzureSettings, settings_from_environment
 from api_exchange_azure.storage.consumer import StorageQueueConsumer
 from api_exchange_azure.storage.copies import StorageCopies
+from api_exchange_azure.storage.dead_letters import StorageQueueDeadLetters
 from api_exchange_azure.storage.inspector import StorageQueueInspector
 from api_exchange_azure.storage.payload_store import BlobPayloadStore
 from api_exchange_azure.storage.publisher import StorageQueuePublisher
@@ -34,14 +36,20 @@ from api_exchange_azure.storage.wire import MAX_BODY, NOTES_ROOM
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.sql.backlog import BacklogOfQueuesElsewhere
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
+from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.engine import create_engine_for
+from api_exchange_core.adapters.sql.entity_reports import SqlEntityReports
 from api_exchange_core.adapters.sql.eraser import SqlEraser
+from api_exchange_core.adapters.sql.error_groups import SqlErrorGroups
 from api_exchange_core.adapters.sql.leases import SqlLeases
+from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
+from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
@@ -50,8 +58,11 @@ from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.secret_source import EnvironmentSecretSource
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.containers.operations import Operations
+from api_exchange_core.containers.store import Store
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.ports.dead_letters import DeadLetters
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher
@@ -94,13 +105,12 @@ def _consumer(consumer: MessageConsumer, claims: ClaimCheck | None) -> MessageCo
     return consumer if claims is None else ClaimCheckConsumer(consumer, claims)
 
 
-class AzureContainer(containers.DeclarativeContainer):
-    """An exchange on Azure: messages in Service Bus or Storage Queues, everything else in PostgreSQL.
+class AzureStore(Store):
+    """The stores of a deployment on Azure: messages in Service Bus or Storage Queues, everything else in PostgreSQL.
 
     Nothing connects or asks for a secret before it is used.
     """
 
-    exchange = providers.Dependency(instance_of=Exchange)
     settings = providers.Dependency(instance_of=AzureSettings)
 
     clock = providers.Singleton(SystemClock)
@@ -117,6 +127,7 @@ class AzureContainer(containers.DeclarativeContainer):
     eraser = providers.Singleton(SqlEraser, engine)
     retention = providers.Singleton(SqlRetentionStore, engine)
     credentials = providers.Singleton(SqlCredentialStore, engine)
+    leases = providers.Singleton(SqlLeases, engine)
     token_store = providers.Singleton(SqlTokenStore, engine)
     files = providers.Singleton(_files, settings.provided.output_folder)
 
@@ -135,35 +146,6 @@ class AzureContainer(containers.DeclarativeContainer):
     storage_queues = providers.Singleton(StorageQueues, queue_service, settings.provided.queue_prefix)
     storage_copies = providers.Singleton(StorageCopies, storage_queues)
 
-    copies = providers.Selector(
-        settings.provided.queues, servicebus=service_bus_copies, storage=storage_copies
-    )
-    publisher: providers.Singleton[MessagePublisher] = providers.Singleton(
-        _publisher,
-        providers.Selector(
-            settings.provided.queues,
-            servicebus=providers.Singleton(
-                ServiceBusMessagePublisher, senders, clock, settings.provided.session_queues
-            ),
-            storage=providers.Singleton(StorageQueuePublisher, storage_queues),
-        ),
-        claims,
-    )
-    consumer: providers.Singleton[MessageConsumer] = providers.Singleton(
-        _consumer,
-        providers.Selector(
-            settings.provided.queues,
-            servicebus=providers.Singleton(
-                ServiceBusMessageConsumer,
-                service_bus,
-                service_bus_copies,
-                prefix=settings.provided.queue_prefix,
-                wait=providers.Factory(timedelta, seconds=settings.provided.poll_wait),
-            ),
-            storage=providers.Singleton(StorageQueueConsumer, storage_queues, storage_copies),
-        ),
-        claims,
-    )
     inspector = providers.Selector(
         settings.provided.queues,
         servicebus=providers.Singleton(
@@ -174,27 +156,104 @@ class AzureContainer(containers.DeclarativeContainer):
         storage=providers.Singleton(StorageQueueInspector, storage_queues),
     )
 
-    use_cases = providers.Container(
-        UseCases,
-        exchange=exchange,
+    dead_letters: providers.Selector[DeadLetters] = providers.Selector(
+        settings.provided.queues,
+        servicebus=providers.Singleton(
+            ServiceBusDeadLetters,
+            senders,
+            sleeper,
+            session_queues=settings.provided.session_queues,
+            claims=claims,
+        ),
+        storage=providers.Singleton(StorageQueueDeadLetters),
+    )
+
+    operations = providers.Container(
+        Operations,
         clock=clock,
         randomness=randomness,
         observer=observer,
-        sleeper=sleeper,
         units=units,
         tenants=tenants,
-        publisher=publisher,
+        queues=inspector,
+        dead_letters=dead_letters,
+        dead_letter_jobs=providers.Singleton(SqlDeadLetterJobs, engine),
+        sleeper=sleeper,
         files=files,
-        outbox=outbox,
-        leases=providers.Singleton(SqlLeases, engine),
-        retention=retention,
         eraser=eraser,
+        messages=providers.Singleton(SqlMessageReports, engine),
+        errors=providers.Singleton(SqlErrorGroups, engine),
+        statistics=providers.Singleton(SqlStatisticsSource, engine),
+        backlog=providers.Singleton(BacklogOfQueuesElsewhere, engine, inspector),
+        entities=providers.Singleton(SqlEntityReports, engine),
         credentials=credentials,
         sealer=sealer,
-        requests=providers.Singleton(SqlRequestLog, engine),
-        secrets=secrets,
-        budgets=providers.Singleton(SqlBudgets, engine),
-        token_store=token_store,
+        tokens=token_store,
+    )
+
+
+class AzureContainer(AzureStore):
+    """An exchange on Azure: its stores, and what runs on them."""
+
+    exchange = providers.Dependency(instance_of=Exchange)
+
+    copies = providers.Selector(
+        AzureStore.settings.provided.queues,
+        servicebus=AzureStore.service_bus_copies,
+        storage=AzureStore.storage_copies,
+    )
+    publisher: providers.Singleton[MessagePublisher] = providers.Singleton(
+        _publisher,
+        providers.Selector(
+            AzureStore.settings.provided.queues,
+            servicebus=providers.Singleton(
+                ServiceBusMessagePublisher,
+                AzureStore.senders,
+                AzureStore.clock,
+                AzureStore.settings.provided.session_queues,
+            ),
+            storage=providers.Singleton(StorageQueuePublisher, AzureStore.storage_queues),
+        ),
+        AzureStore.claims,
+    )
+    consumer: providers.Singleton[MessageConsumer] = providers.Singleton(
+        _consumer,
+        providers.Selector(
+            AzureStore.settings.provided.queues,
+            servicebus=providers.Singleton(
+                ServiceBusMessageConsumer,
+                AzureStore.service_bus,
+                AzureStore.service_bus_copies,
+                prefix=AzureStore.settings.provided.queue_prefix,
+                wait=providers.Factory(timedelta, seconds=AzureStore.settings.provided.poll_wait),
+            ),
+            storage=providers.Singleton(
+                StorageQueueConsumer, AzureStore.storage_queues, AzureStore.storage_copies
+            ),
+        ),
+        AzureStore.claims,
+    )
+    use_cases = providers.Container(
+        UseCases,
+        exchange=exchange,
+        clock=AzureStore.clock,
+        randomness=AzureStore.randomness,
+        observer=AzureStore.observer,
+        sleeper=AzureStore.sleeper,
+        units=AzureStore.units,
+        tenants=AzureStore.tenants,
+        publisher=publisher,
+        files=AzureStore.files,
+        outbox=AzureStore.outbox,
+        leases=AzureStore.leases,
+        retention=AzureStore.retention,
+        eraser=AzureStore.eraser,
+        credentials=AzureStore.credentials,
+        sealer=AzureStore.sealer,
+        requests=providers.Singleton(SqlRequestLog, AzureStore.engine),
+        secrets=AzureStore.secrets,
+        budgets=providers.Singleton(SqlBudgets, AzureStore.engine),
+        token_store=AzureStore.token_store,
     )
 
 

@@ -123,13 +123,18 @@ class AzureSettings(BaseSettings):
         return timedelta(seconds=self.reserve)
 
 
-def settings_from_environment() -> AzureSettings:
+def settings_from_environment(database_url: str | None = None) -> AzureSettings:
     """The settings of this process.
+
+    Args:
+        database_url: takes the place of what the environment says of the database.
 
     Raises:
         DeclarationError: one is missing or wrong; says which, and no value.
     """
     try:
+        if database_url is not None:
+            return AzureSettings(database_url=SecretStr(database_url), database_url_secret=None)
         return AzureSettings()
     except ValidationError as error:
         wrong = "; ".join(
