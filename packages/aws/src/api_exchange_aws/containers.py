@@ -101,7 +101,7 @@ def _observer(settings: AwsSettings, exchange: Exchange, clock: Clock) -> Observ
 
 
 class AwsStore(Store):
-    """The stores of a deployment on AWS: messages in SQS, tokens in DynamoDB if a table is named, the rest in PostgreSQL.
+    """The stores of a deployment on AWS: messages in SQS, tokens in DynamoDB if a table is named, else in PostgreSQL.
 
     Nothing connects or asks for a secret before it is used.
     """
