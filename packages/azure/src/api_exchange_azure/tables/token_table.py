@@ -27,6 +27,8 @@ from api_exchange_core.domain.api_token import TokenKey
 from api_exchange_core.domain.names import TenantId, tenant_id
 
 _MISSING_TABLE: Final = TableErrorCode.TABLE_NOT_FOUND.value
+_INSERTS_TOO: Final = ("POST",)
+"""Inserts are sent again as well if nothing is heard: they fail where there is an entity, so it does no harm."""
 _EVERY: Final = f"{PARTITION} ne ''"
 _OF_TENANT: Final = f"{PARTITION} eq @tenant"
 _OF_KEY: Final = f"{_OF_TENANT} and {ROW} ge @first and {ROW} lt @end"
@@ -89,7 +91,7 @@ class TokenTable:
         with translated("write an entity", self._named):
             try:
                 if over is None:
-                    self.client.create_entity(entity)
+                    self.client.create_entity(entity, retry_on_methods=_INSERTS_TOO)
                 else:
                     self.client.update_entity(
                         entity,
