@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from azure.data.tables import TableServiceClient
+from dependency_injector import providers
 
 from api_exchange_azure import Subscription, create_function_app
 from api_exchange_azure.containers import azure_container
 from api_exchange_azure.servicebus.publisher import ServiceBusMessagePublisher
 from api_exchange_azure.settings import AzureSettings, settings_from_environment
+from api_exchange_azure.tables.table import create_token_table
+from api_exchange_azure.tables.token_store import TableTokenStore
 from api_exchange_core import Exchange, Message, ProcessingResult, ProcessorContext, ProcessorInterface
 from api_exchange_core.adapters.claim_check.queues import ClaimCheckPublisher
+from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.sql.token_store import SqlTokenStore
+from api_exchange_core.domain.api_token import TokenKey
+from api_exchange_core.domain.erasure import Subject
 from api_exchange_core.domain.errors import DeclarationError, PermanentError
 from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.token_store import Takeover
+from api_exchange_testing import VirtualClock, VirtualSleeper
+from packages.azure.tests.azurite.server import Azurite
 
 _BUS = "Endpoint=sb://nowhere/;SharedAccessKeyName=k;SharedAccessKey=aHVudGVyMlpxODE="
 _STORAGE = (
@@ -56,6 +68,12 @@ def test_an_identity_takes_the_place_of_a_connection_string(monkeypatch: pytest.
         ("API_EXCHANGE_DATABASE_URL", None, "set one of API_EXCHANGE_DATABASE_URL and"),
         ("API_EXCHANGE_DATABASE_URL_SECRET", "url", "set one of API_EXCHANGE_DATABASE_URL and"),
         ("API_EXCHANGE_QUEUES", "storage", "set one of API_EXCHANGE_STORAGE and"),
+        (
+            "API_EXCHANGE_TOKEN_TABLE",
+            "tokens",
+            "API_EXCHANGE_TOKEN_TABLE: set one of API_EXCHANGE_STORAGE and",
+        ),
+        ("API_EXCHANGE_TOKEN_TABLE", "shop-tokens", "API_EXCHANGE_TOKEN_TABLE: "),
         ("API_EXCHANGE_QUEUES", "kafka", "API_EXCHANGE_QUEUES: "),
         ("API_EXCHANGE_RESERVE", "hunter2Zq81", "API_EXCHANGE_RESERVE: "),
         ("API_EXCHANGE_SESSION_QUEUES", "Orders", "no portable queue name"),
@@ -99,6 +117,57 @@ def test_with_a_storage_account_large_contents_are_kept_apart(
     claims = container.claims()
     assert claims is not None
     assert claims.limit < (256 if queues == "servicebus" else 48) * 1024
+
+
+def test_tokens_are_in_the_database_unless_a_table_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(azure_container(Exchange("shop")).token_store(), SqlTokenStore)
+    monkeypatch.setenv("API_EXCHANGE_TOKEN_TABLE", "shoptokens")
+    monkeypatch.setenv("API_EXCHANGE_STORAGE__tableServiceUri", "https://x.table.core.windows.net")
+    store = azure_container(Exchange("shop")).token_store()
+    assert isinstance(store, TableTokenStore)
+    assert (store.table.name, store.table.client.url) == ("shoptokens", "https://x.table.core.windows.net")
+
+
+def test_a_connection_string_of_tables_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_EXCHANGE_TOKEN_TABLE", "shoptokens")
+    monkeypatch.setenv("API_EXCHANGE_STORAGE", "hunter2Zq81")
+    with pytest.raises(DeclarationError, match="API_EXCHANGE_STORAGE is no connection string") as refused:
+        azure_container(Exchange("shop")).token_store()
+    assert "hunter2Zq81" not in str(refused.value)
+
+
+@pytest.mark.timeout(600)
+def test_a_tenant_that_is_erased_loses_its_tokens_in_the_table_as_well(
+    azurite: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = TableServiceClient.from_connection_string(azurite.connection_string)
+    create_token_table(service, "erasedtokens")
+    monkeypatch.setenv("API_EXCHANGE_STORAGE", azurite.connection_string)
+    monkeypatch.setenv("API_EXCHANGE_TOKEN_TABLE", "erasedtokens")
+    deployed = azure_container(Exchange("shop"))
+    clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    deployed.clock.override(providers.Object(clock))
+    deployed.sleeper.override(providers.Singleton(VirtualSleeper, clock))
+    store = deployed.token_store()
+    migrate.upgrade(deployed.engine())
+    gone, stays = TenantId("customer-a"), TenantId("customer-b")
+    deployed.tenants().add([gone, stays], now=clock.now())
+    deployed.tenants().set_enabled(gone, enabled=False)
+    for tenant in (gone, stays):
+        assert store.claim(
+            TokenKey(tenant, "shop"),
+            slot=0,
+            seen=None,
+            owner=tenant,
+            lease=timedelta(minutes=1),
+            takeover=Takeover(),
+        )
+    assert deployed.eraser().held(Subject(gone))["erasedtokens"] == 1
+    deployed.use_cases.erase_tenant().run(gone, requested_by="a test")
+    assert [record.key.tenant_id for record in store.all()] == [stays]
+    assert deployed.use_cases.erase_tenant().sweep() == 0
+    deployed.engine().dispose()
+    service.delete_table("erasedtokens")
 
 
 def test_a_file_needs_a_folder_that_lasts() -> None:

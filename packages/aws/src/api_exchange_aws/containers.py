@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from dependency_injector import providers
 
 from api_exchange_aws.clients import dynamodb_client, secrets_manager_client, sqs_client
-from api_exchange_aws.dynamodb.eraser import ErasesTokensToo
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.no_files import NoFiles
@@ -45,6 +44,7 @@ from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.adapters.tokens.eraser import ErasesTokensToo
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.store import Store
 from api_exchange_core.containers.use_cases import UseCases
@@ -84,7 +84,7 @@ def _token_store(
 
 def _eraser(engine: Engine, tokens: TokenStore) -> Eraser:
     eraser = SqlEraser(engine)
-    return ErasesTokensToo(eraser, tokens) if isinstance(tokens, DynamoDbTokenStore) else eraser
+    return ErasesTokensToo(eraser, tokens, tokens.table) if isinstance(tokens, DynamoDbTokenStore) else eraser
 
 
 def _files(folder: Path | None) -> FileSink:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from api_exchange_azure.settings import AzureSettings
 from api_exchange_core.domain.errors import DeclarationError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+    from azure.data.tables import TableClient
     from azure.keyvault.secrets import SecretClient
     from azure.servicebus import ServiceBusClient
     from azure.servicebus.management import ServiceBusAdministrationClient
@@ -83,6 +84,30 @@ def payload_container_client(settings: AzureSettings) -> ContainerClient:
     except ValueError:
         raise _malformed("API_EXCHANGE_STORAGE") from None
     return blobs.get_container_client(settings.payload_container)
+
+
+def token_table_client(settings: AzureSettings, name: str) -> TableClient:
+    """A client of the table *name*; errors as of `service_bus_client`.
+
+    It tries again less often than by default, for callers wait for each other's tokens.
+    """
+    from azure.data.tables import TableClient
+
+    patience: dict[str, Any] = {
+        "retry_total": 3,
+        "retry_backoff_factor": 0.2,
+        "retry_backoff_max": 2,
+        "connection_timeout": 5,
+        "read_timeout": 10,
+        "user_agent": _AGENT,
+    }
+    if settings.storage is None:
+        url = _given(settings.table_service_uri, "Table Storage")
+        return TableClient(url, name, credential=_credential(), **patience)
+    try:
+        return TableClient.from_connection_string(settings.storage.get_secret_value(), name, **patience)
+    except ValueError:
+        raise _malformed("API_EXCHANGE_STORAGE") from None
 
 
 def secret_client(settings: AzureSettings) -> SecretClient:

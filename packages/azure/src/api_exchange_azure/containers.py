@@ -15,6 +15,7 @@ from api_exchange_azure.clients import (
     secret_client,
     service_bus_administration_client,
     service_bus_client,
+    token_table_client,
 )
 from api_exchange_azure.no_files import NoFiles
 from api_exchange_azure.secrets import KeyVaultSecrets
@@ -58,20 +59,27 @@ from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.secret_source import EnvironmentSecretSource
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
+from api_exchange_core.adapters.tokens.eraser import ErasesTokensToo
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.containers.store import Store
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
+from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.dead_letters import DeadLetters
+from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.payload_store import PayloadStore
+from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.secret_source import SecretSource
+from api_exchange_core.ports.sleeper import Sleeper
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from api_exchange_azure.tables.token_store import TableTokenStore
 
 
 def _engine(settings: AzureSettings, secrets: Callable[[], SecretSource]) -> Engine:
@@ -84,6 +92,28 @@ def _secrets(settings: AzureSettings) -> SecretSource:
     return (
         EnvironmentSecretSource() if settings.key_vault is None else KeyVaultSecrets(secret_client(settings))
     )
+
+
+def _token_store(
+    settings: AzureSettings,
+    engine: Callable[[], Engine],
+    clock: Clock,
+    sleeper: Sleeper,
+    randomness: Randomness,
+) -> SqlTokenStore | TableTokenStore:
+    """In a table of their own, if there is one: it takes more instances at once than a database has connections."""
+    if settings.token_table is None:
+        return SqlTokenStore(engine())
+    from api_exchange_azure.tables.token_store import TableTokenStore
+    from api_exchange_azure.tables.token_table import TokenTable
+
+    table = TokenTable(token_table_client(settings, settings.token_table))
+    return TableTokenStore(table, clock, sleeper, randomness)
+
+
+def _eraser(engine: Engine, tokens: SqlTokenStore | TableTokenStore) -> Eraser:
+    eraser = SqlEraser(engine)
+    return eraser if isinstance(tokens, SqlTokenStore) else ErasesTokensToo(eraser, tokens, tokens.table.name)
 
 
 def _files(folder: Path | None) -> FileSink:
@@ -108,7 +138,7 @@ def _consumer(consumer: MessageConsumer, claims: ClaimCheck | None) -> MessageCo
 class AzureStore(Store):
     """The stores of a deployment on Azure: messages in Service Bus or Storage Queues, everything else in PostgreSQL.
 
-    Nothing connects or asks for a secret before it is used.
+    Tokens are in Table Storage if a table is named. Nothing connects or asks for a secret before it is used.
     """
 
     settings = providers.Dependency(instance_of=AzureSettings)
@@ -124,11 +154,11 @@ class AzureStore(Store):
     outbox = providers.Singleton(SqlOutboxRelaySource, engine)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)
-    eraser = providers.Singleton(SqlEraser, engine)
     retention = providers.Singleton(SqlRetentionStore, engine)
     credentials = providers.Singleton(SqlCredentialStore, engine)
     leases = providers.Singleton(SqlLeases, engine)
-    token_store = providers.Singleton(SqlTokenStore, engine)
+    token_store = providers.Singleton(_token_store, settings, engine.provider, clock, sleeper, randomness)
+    eraser = providers.Singleton(_eraser, engine, token_store)
     files = providers.Singleton(_files, settings.provided.output_folder)
 
     payloads: providers.Singleton[PayloadStore] = providers.Singleton(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -17,13 +19,14 @@ from azure.servicebus.exceptions import (
     ServiceBusServerBusyError,
 )
 
-from api_exchange_core.domain.errors import ExchangeError, PermanentError, TransientError
+from api_exchange_core.domain.errors import ExchangeError, PermanentError, RetryableError, TransientError
 
 # Status codes of Storage and Key Vault ("Status and error codes", Azure Storage REST reference).
 _DENIED: Final = frozenset({401, 403})
 _MISSING: Final = 404
 _REFUSED: Final = frozenset({400, 405, 411, 413, 414, 415, 416})
 _THROTTLED: Final = frozenset({429, 503})
+_SECONDS: Final = re.compile(r"[0-9]{1,6}")
 
 
 @contextmanager
@@ -36,7 +39,8 @@ def translated(action: str, resource: str) -> Iterator[None]:
 
     Raises:
         PermanentError: Azure denies the action, or refuses the request for what it is: somebody has to mend that.
-        TransientError: anything else, since a wasted attempt is cheaper than a lost message.
+        TransientError: anything else, since a wasted attempt is cheaper than a lost message; with the pause that the
+            service asks for, if it asks for one.
     """
     try:
         yield
@@ -61,7 +65,14 @@ def _of_response(error: HttpResponseError, action: str, resource: str) -> Exchan
     if status in _REFUSED:
         return PermanentError(f"Azure refuses {action} on {resource}: {code}")
     why = "Azure throttles it" if status in _THROTTLED else code
-    return TransientError(f"{action} on {resource} failed: {why}")
+    said, pause = f"{action} on {resource} failed: {why}", _asked_pause(error)
+    return TransientError(said) if pause is None else RetryableError(said, retry_after=pause)
+
+
+def _asked_pause(error: HttpResponseError) -> timedelta | None:
+    """The pause that the service asks for: whole seconds, in what Azure sends."""
+    seconds = getattr(error.response, "headers", {}).get("Retry-After", "")
+    return timedelta(seconds=int(seconds)) if _SECONDS.fullmatch(seconds) else None
 
 
 def _of_service_bus(error: AzureError, action: str, resource: str) -> ExchangeError:

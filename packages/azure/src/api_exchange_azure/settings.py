@@ -56,6 +56,16 @@ class AzureSettings(BaseSettings):
         validation_alias=_of_connection(STORAGE, "blobServiceUri"),
         description="https://NAME.blob.core.windows.net, the same for contents of large messages",
     )
+    table_service_uri: str | None = Field(
+        default=None,
+        validation_alias=_of_connection(STORAGE, "tableServiceUri"),
+        description="https://NAME.table.core.windows.net, the same for tokens",
+    )
+    token_table: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z][A-Za-z0-9]{2,62}$",
+        description="Table of the storage account that keeps tokens; without it they are in the database",
+    )
     queues: Literal["servicebus", "storage"] = Field(
         default="servicebus", description="Which service the queues of the exchange are in"
     )
@@ -110,6 +120,8 @@ class AzureSettings(BaseSettings):
             raise ValueError(f"set one of {SERVICE_BUS} and {SERVICE_BUS}__fullyQualifiedNamespace")
         if self.queues == "storage" and (self.storage is None) == (self.queue_service_uri is None):
             raise ValueError(f"set one of {STORAGE} and {STORAGE}__queueServiceUri")
+        if self.token_table is not None and self.storage is None and self.table_service_uri is None:
+            raise ValueError(f"API_EXCHANGE_TOKEN_TABLE: set one of {STORAGE} and {STORAGE}__tableServiceUri")
         return self
 
     @property

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from api_exchange_core.adapters.tokens.row import TokenRow
 from api_exchange_core.domain.api_token import TokenId, TokenKey
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.sealer import SealedText
-from api_exchange_core.ports.token_store import NOTHING, TokenLease, TokenState
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -63,8 +62,7 @@ def address(key: TokenKey, slot: int) -> Item:
 
 def slots_of(key: TokenKey) -> str:
     """What the sort keys of its items begin with."""
-    api, scope = key.api.encode(), key.scope.encode()
-    return sha256(len(api).to_bytes(4, "big") + api + scope).hexdigest() + "#"
+    return f"{key.digest}#"
 
 
 def slot_of(item: Item) -> int:
@@ -77,38 +75,22 @@ def key_of(item: Item) -> TokenKey:
     return TokenKey(TenantId(item[PARTITION]["S"]), item["api"]["S"], item["scope"]["S"])
 
 
-def lease_of(item: Item, owner: str) -> TokenLease:
-    """The lease that *owner* has."""
-    return TokenLease(
-        key_of(item),
-        slot_of(item),
-        owner,
+def row_of(item: Item) -> TokenRow:
+    """What it keeps."""
+    return TokenRow(
+        changed_at=_EPOCH + _span(item, "changed_at"),
         fence=_number(item, "fence"),
-        refresh=_sealed(item, "refresh"),
-        failures=_number(item, "failures"),
-    )
-
-
-def state_of(item: Item, now: datetime, *, skew: timedelta) -> TokenState:
-    """What it says.
-
-    Args:
-        item: of the table.
-        now: what time it is here.
-        skew: how far off that may be: what lets others act lasts longer by it, and what is handed out less long.
-    """
-    token_id = item.get("token_id")
-    return TokenState(
         generation=_number(item, "generation"),
-        token_id=None if token_id is None else TokenId(token_id["S"]),
+        token_id=TokenId(item["token_id"]["S"]) if "token_id" in item else None,
         sealed=_sealed(item, "sealed"),
         refresh=_sealed(item, "refresh"),
-        expires_in=_left(item, "expires_at", now + skew),
-        lifetime=_number(item, "lifetime") * _MICROSECOND,
-        live_for=max(_left(item, "live_until", now - skew), NOTHING),
-        leased_for=_left(item, "lease_until", now - skew) if "lease_owner" in item else None,
+        expires_at=_time(item, "expires_at"),
+        lifetime=_span(item, "lifetime"),
+        live_until=_time(item, "live_until"),
+        lease_owner=item["lease_owner"]["S"] if "lease_owner" in item else None,
+        lease_until=_time(item, "lease_until"),
         failures=_number(item, "failures"),
-        barred_for=max(_left(item, "barred_until", now), NOTHING),
+        barred_until=_time(item, "barred_until"),
         uses=_number(item, "uses"),
     )
 
@@ -117,8 +99,12 @@ def _number(item: Item, name: str) -> int:
     return int(item[name]["N"]) if name in item else 0
 
 
-def _left(item: Item, name: str, now: datetime) -> timedelta:
-    return _EPOCH + _number(item, name) * _MICROSECOND - now if name in item else NOTHING
+def _span(item: Item, name: str) -> timedelta:
+    return _number(item, name) * _MICROSECOND
+
+
+def _time(item: Item, name: str) -> datetime | None:
+    return _EPOCH + _span(item, name) if name in item else None
 
 
 def _sealed(item: Item, name: str) -> SealedText | None:

@@ -31,11 +31,10 @@ from api_exchange_aws.dynamodb.token_items import (
     instant,
     instant_of_removal,
     key_of,
-    lease_of,
     number,
+    row_of,
     slot_of,
     span,
-    state_of,
     text,
 )
 from api_exchange_aws.errors import code_of, translated
@@ -49,7 +48,7 @@ from api_exchange_core.ports.token_store import (
     Takeover,
     TokenLease,
     TokenRecord,
-    TokenRecords,
+    TokensApart,
     TokenState,
     TokenStore,
 )
@@ -70,7 +69,7 @@ _LOST: Final = "ConditionalCheckFailedException"
 
 
 @dataclass(frozen=True, slots=True)
-class DynamoDbTokenStore(TokenStore, TokenRecords):
+class DynamoDbTokenStore(TokenStore, TokensApart):
     """The tokens of a table, whose items are as in `token_items`.
 
     DynamoDB tells nobody the time, so the clocks of the instances decide, and their difference is allowed for: a token
@@ -97,7 +96,7 @@ class DynamoDbTokenStore(TokenStore, TokenRecords):
     def read(self, key: TokenKey) -> Mapping[int, TokenState]:
         items = list(self._query(of_key(key)))
         now = self.clock.now()
-        return {slot_of(item): state_of(item, now, skew=self.skew) for item in items}
+        return {slot_of(item): row_of(item).state(now, skew=self.skew) for item in items}
 
     @override
     def claim(
@@ -125,7 +124,7 @@ class DynamoDbTokenStore(TokenStore, TokenRecords):
             remove=(TIME_TO_LIVE,),
         )
         _, item = self._update(key, slot, taken)
-        return lease_of(item, owner) if item.get("lease_owner") == text(owner) else None
+        return row_of(item).lease(key, slot, owner) if item.get("lease_owner") == text(owner) else None
 
     @override
     def store(self, lease: TokenLease, token: NewToken) -> bool:
@@ -194,7 +193,8 @@ class DynamoDbTokenStore(TokenStore, TokenRecords):
         items = list(self._scan(THERE) if tenant_id is None else self._query(of_tenant(tenant_id)))
         now = self.clock.now()
         records = [
-            TokenRecord(key_of(item), slot_of(item), state_of(item, now, skew=self.skew)) for item in items
+            TokenRecord(key_of(item), slot_of(item), row_of(item).state(now, skew=self.skew))
+            for item in items
         ]
         return sorted(records, key=lambda one: (one.key.tenant_id, one.key.api, one.key.scope, one.slot))
 
@@ -218,12 +218,8 @@ class DynamoDbTokenStore(TokenStore, TokenRecords):
         )
         return self._update(record.key, record.slot, resealed)[0]
 
+    @override
     def erase(self, tenant_id: TenantId, *, limit: int) -> int:
-        """Remove up to *limit* slots of a tenant, whatever they hold; how many that was.
-
-        Raises:
-            TransientError: some may be left; calling again removes them.
-        """
         doomed = islice(self._query(of_tenant(tenant_id)), limit)
         return sum(self._delete(item, THERE) for item in doomed)
 

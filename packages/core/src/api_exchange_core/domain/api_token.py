@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Final, NewType
 
 from api_exchange_core.domain.errors import DeclarationError
@@ -48,6 +49,12 @@ class TokenKey:
                 f"tokens are for an API with a name and a scope of at most {MAX_IDENTIFIER} characters each, "
                 f"not for {self.api!r} and {self.scope!r}"
             )
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits for API and scope, where a key can be neither as long as these nor of any character."""
+        api, scope = self.api.encode(), self.scope.encode()
+        return sha256(len(api).to_bytes(4, "big") + api + scope).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -259,3 +259,15 @@ class TokenRecords(Protocol):
         Raises:
             TransientError: the store could not be reached.
         """
+
+
+class TokensApart(TokenRecords, Protocol):
+    """Tokens that are kept apart from everything else there is of a tenant, and so have to be erased apart."""
+
+    @abstractmethod
+    def erase(self, tenant_id: TenantId, *, limit: int) -> int:
+        """Remove up to *limit* slots of a tenant, whatever they hold; how many that was.
+
+        Raises:
+            TransientError: some may be left; calling again removes them.
+        """

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from typing_extensions import override
 
-from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_core.domain.entity import EntityKey
 from api_exchange_core.domain.erasure import Erasure, Subject
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.erasure import Eraser
+from api_exchange_core.ports.token_store import TokensApart
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class ErasesTokensToo(Eraser):
     Args:
         rest: erases everything else.
         tokens: what it does not hold.
+        part: what erasures call them: their table.
     """
 
     rest: Eraser
-    tokens: DynamoDbTokenStore
+    tokens: TokensApart
+    part: str
 
     @override
     def named(self, tenant_id: TenantId, *, external_id: str) -> Sequence[EntityKey]:
@@ -34,12 +36,12 @@ class ErasesTokensToo(Eraser):
     @override
     def held(self, subject: Subject) -> Mapping[str, int]:
         held = dict(self.rest.held(subject))
-        number = len(self.tokens.all(subject.tenant_id)) if self._part(subject) else 0
-        return held | ({self.tokens.table: number} if number else {})
+        number = len(self.tokens.all(subject.tenant_id)) if self._parts(subject) else 0
+        return held | ({self.part: number} if number else {})
 
     @override
     def parts(self, subject: Subject) -> Sequence[str]:
-        return [*self.rest.parts(subject), *self._part(subject)]
+        return [*self.rest.parts(subject), *self._parts(subject)]
 
     @override
     def begin(self, erasure: Erasure) -> None:
@@ -47,7 +49,7 @@ class ErasesTokensToo(Eraser):
 
     @override
     def remove(self, subject: Subject, part: str, *, erasure_id: str, limit: int) -> int:
-        if part in self._part(subject):
+        if part in self._parts(subject):
             return self.tokens.erase(subject.tenant_id, limit=limit)
         return self.rest.remove(subject, part, erasure_id=erasure_id, limit=limit)
 
@@ -59,5 +61,5 @@ class ErasesTokensToo(Eraser):
     def records(self) -> Sequence[Erasure]:
         return self.rest.records()
 
-    def _part(self, subject: Subject) -> Sequence[str]:
-        return [self.tokens.table] if subject.entity_id is None else []
+    def _parts(self, subject: Subject) -> Sequence[str]:
+        return [self.part] if subject.entity_id is None else []

@@ -1,0 +1,1 @@
+"""What stores of tokens share, whatever they keep them in."""
