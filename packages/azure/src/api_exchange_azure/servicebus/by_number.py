@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -34,19 +34,28 @@ def there(receiver: ServiceBusReceiver, numbers: Sequence[int]) -> dict[int, Ser
     return found
 
 
-def set_aside(receiver: ServiceBusReceiver, wanted: Mapping[int, ServiceBusReceivedMessage]) -> list[int]:
+def set_aside(
+    opened: Callable[[], ServiceBusReceiver], wanted: Mapping[int, ServiceBusReceivedMessage]
+) -> list[int]:
     """Defer the messages that were looked at, and all before them; the numbers of those that are deferred by then.
 
     What somebody else has in hand meanwhile is not among them.
+
+    Args:
+        opened: a new receiver, which is closed again: one that is kept would go on taking what comes later.
+        wanted: the messages, by their numbers.
     """
     from azure.servicebus import ServiceBusMessageState
 
     aside = {number for number, one in wanted.items() if one.state is ServiceBusMessageState.DEFERRED}
-    while not wanted.keys() <= aside and (received := receiver.receive_messages(_PAGE, _WAIT)):
-        for one in received:
-            with suppress(*_WORTHLESS):
-                receiver.defer_message(one)
-                aside.add(number_of(one))
+    if wanted.keys() <= aside:
+        return sorted(aside)
+    with opened() as receiver:
+        while not wanted.keys() <= aside and (received := receiver.receive_messages(_PAGE, _WAIT)):
+            for one in received:
+                with suppress(*_WORTHLESS):
+                    receiver.defer_message(one)
+                    aside.add(number_of(one))
     return sorted(wanted.keys() & aside)
 
 

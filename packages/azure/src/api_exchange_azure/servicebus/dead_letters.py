@@ -31,8 +31,14 @@ _PAGE: Final = 100
 """Letters that are looked at in one request."""
 _IN_HAND: Final = 25
 """Letters that are locked at a time: it takes a request each until they are gone, and locks may last 5 seconds only."""
-_PAUSE: Final = timedelta(seconds=0.2)
-_TRIES: Final = 20
+_PAUSE: Final = timedelta(seconds=1)
+_TRIES: Final = 8
+
+_Prepare = Callable[[Sequence[StoredLetter]], None]
+_End = Callable[
+    ["ServiceBusReceiver", Grave, "list[ServiceBusReceivedMessage]"], "list[ServiceBusReceivedMessage]"
+]
+"""Ends letters that are locked; says which of them it has ended."""
 
 
 @dataclass(slots=True, eq=False)
@@ -110,13 +116,13 @@ class ServiceBusDeadLetters(DeadLetters):
         Raises:
             PermanentError: one is no message of an exchange; says which, and none that lies there is put back.
         """
-        return self._each(queue, letter_ids, until, self._replay)
+        return self._each(queue, letter_ids, until, prepare=self._prepare_replay, end=self._put_back)
 
     @override
     def discard(
         self, queue: QueueName, letter_ids: Collection[LetterId], *, until: datetime
     ) -> Collection[LetterId]:
-        return self._each(queue, letter_ids, until, _discard)
+        return self._each(queue, letter_ids, until, prepare=lambda _: None, end=_remove)
 
     def close(self) -> None:
         """Close all links."""
@@ -129,57 +135,67 @@ class ServiceBusDeadLetters(DeadLetters):
             return [] if receiver is None else receiver.peek_messages(_PAGE, sequence_number=start)
 
     def _each(
-        self, queue: QueueName, letter_ids: Collection[LetterId], until: datetime, end: _End
+        self,
+        queue: QueueName,
+        letter_ids: Collection[LetterId],
+        until: datetime,
+        *,
+        prepare: _Prepare,
+        end: _End,
     ) -> Collection[LetterId]:
         done: list[LetterId] = []
         for grave in Grave.both(queue):
             left: AbstractSet[int] = set(grave.numbers_in(letter_ids))
             tries = 0
             while left:
-                left, ended = self._end_free(grave, left, until, end)
+                there = self._there(grave, left, until)
+                prepare([grave.letter(one) for one in there.values()])
+                ended = self._end_free(grave, there, end)
                 done += [grave.id_of(number) for number in ended]
-                tries = 0 if ended else tries + 1
-                if tries == _TRIES:
-                    raise self._in_other_hands(grave, len(left))
+                left = there.keys() - set(ended)
                 if left and not ended:
+                    tries += 1
+                    if tries == _TRIES:
+                        raise self._in_other_hands(grave, len(left))
                     self._sleeper.sleep(_PAUSE)
         return done
 
-    def _end_free(
-        self, grave: Grave, numbers: AbstractSet[int], until: datetime, end: _End
-    ) -> tuple[AbstractSet[int], list[int]]:
-        """End the letters that nobody else has in hand; the numbers of those that are left, and of those."""
+    def _there(
+        self, grave: Grave, numbers: AbstractSet[int], until: datetime
+    ) -> dict[int, ServiceBusReceivedMessage]:
         with self._receiver(grave) as receiver:
-            if receiver is None:
-                return set(), []
-            there = {
-                number: one
-                for number, one in by_number.there(receiver, sorted(numbers)).items()
-                if buried_at(one) <= until
-            }
-            ended = list(end(receiver, grave, there))
-        return there.keys() - set(ended), ended
+            found = {} if receiver is None else by_number.there(receiver, sorted(numbers))
+        return {number: one for number, one in found.items() if buried_at(one) <= until}
 
-    def _replay(
-        self, receiver: ServiceBusReceiver, grave: Grave, there: Mapping[int, ServiceBusReceivedMessage]
-    ) -> Iterator[int]:
-        letters = [grave.letter(one) for one in there.values()]
+    def _end_free(self, grave: Grave, there: Mapping[int, ServiceBusReceivedMessage], end: _End) -> list[int]:
+        """End the letters that nobody else has in hand, some at a time; their numbers."""
+        ended: list[int] = []
+        with self._receiver(grave) as receiver:
+            if receiver is not None:
+                aside = by_number.set_aside(lambda: self._opened(grave), there)
+                for start in range(0, len(aside), _IN_HAND):
+                    locked = by_number.lock(receiver, aside[start : start + _IN_HAND])
+                    ended += [number_of(one) for one in end(receiver, grave, locked)]
+        return ended
+
+    def _prepare_replay(self, letters: Sequence[StoredLetter]) -> None:
         for letter in letters:
             check_replayable(letter)
         if self._claims is not None:
             for letter in letters:
                 self._claims.keep_anew(letter.body)
+
+    def _put_back(
+        self, receiver: ServiceBusReceiver, grave: Grave, locked: list[ServiceBusReceivedMessage]
+    ) -> list[ServiceBusReceivedMessage]:
         in_session = grave.queue in self._session_queues
-        for messages in _locked(receiver, there):
-            try:
-                self._senders.send(
-                    grave.queue, [grave.parcel(one, in_session=in_session) for one in messages]
-                )
-            except ExchangeError:
-                by_number.give_back(receiver, messages)
-                raise
-            by_number.remove(receiver, messages)
-            yield from map(number_of, messages)  # also one whose lock was lost by now: it is put back
+        try:
+            self._senders.send(grave.queue, [grave.parcel(one, in_session=in_session) for one in locked])
+        except ExchangeError:
+            by_number.give_back(receiver, locked)
+            raise
+        by_number.remove(receiver, locked)
+        return locked  # also what could not be removed, since its lock is lost by now: it is put back
 
     @contextmanager
     def _receiver(self, grave: Grave) -> Iterator[ServiceBusReceiver | None]:
@@ -196,8 +212,6 @@ class ServiceBusDeadLetters(DeadLetters):
                 yield shared.receiver
 
     def _shared(self, grave: Grave) -> _Shared:
-        from azure.servicebus import ServiceBusSubQueue
-
         if not grave.by_broker and grave.entity in self._session_queues:
             raise PermanentError(
                 f"queue {self._path(grave)!r} requires sessions, and letters in sessions cannot be looked through: "
@@ -206,13 +220,17 @@ class ServiceBusDeadLetters(DeadLetters):
         with self._making:
             shared = self._receivers.get(grave)
             if shared is None:
-                receiver = self._senders.client.get_queue_receiver(
-                    self._senders.prefix + grave.entity,
-                    sub_queue=ServiceBusSubQueue.DEAD_LETTER if grave.by_broker else None,
-                )
-                shared = _Shared(self._links.enter_context(receiver))
+                shared = _Shared(self._links.enter_context(self._opened(grave)))
                 self._receivers[grave] = shared
             return shared
+
+    def _opened(self, grave: Grave) -> ServiceBusReceiver:
+        from azure.servicebus import ServiceBusSubQueue
+
+        return self._senders.client.get_queue_receiver(
+            self._senders.prefix + grave.entity,
+            sub_queue=ServiceBusSubQueue.DEAD_LETTER if grave.by_broker else None,
+        )
 
     def _path(self, grave: Grave) -> str:
         return f"{self._senders.prefix}{grave.entity}{'/$DeadLetterQueue' if grave.by_broker else ''}"
@@ -224,24 +242,9 @@ class ServiceBusDeadLetters(DeadLetters):
         )
 
 
-_End = Callable[["ServiceBusReceiver", Grave, "Mapping[int, ServiceBusReceivedMessage]"], Iterator[int]]
-"""Ends letters that were looked at, as far as nobody else has them in hand; the numbers of those."""
-
-
-def _discard(
+def _remove(
     receiver: ServiceBusReceiver,
-    grave: Grave,  # noqa: ARG001  # as all of `_End`
-    there: Mapping[int, ServiceBusReceivedMessage],
-) -> Iterator[int]:
-    for messages in _locked(receiver, there):
-        yield from map(number_of, by_number.remove(receiver, messages))
-
-
-def _locked(
-    receiver: ServiceBusReceiver, there: Mapping[int, ServiceBusReceivedMessage]
-) -> Iterator[list[ServiceBusReceivedMessage]]:
-    """The letters that nobody else has in hand, locked, some at a time."""
-    aside = by_number.set_aside(receiver, there)
-    for start in range(0, len(aside), _IN_HAND):
-        if messages := by_number.lock(receiver, aside[start : start + _IN_HAND]):
-            yield messages
+    grave: Grave,  # noqa: ARG001  # of any place
+    locked: list[ServiceBusReceivedMessage],
+) -> list[ServiceBusReceivedMessage]:
+    return by_number.remove(receiver, locked)
