@@ -109,8 +109,8 @@ class TestStorageQueueDeadLetters(DeadLettersSuite):
         )
 
     @pytest.fixture
-    def dead_letters(self, queues: StorageQueues, clock: PassingTime) -> StorageQueueDeadLetters:
-        return StorageQueueDeadLetters(queues, _Passing(clock, factor=0))
+    def dead_letters(self, queues: StorageQueues) -> StorageQueueDeadLetters:
+        return StorageQueueDeadLetters(queues, SystemSleeper())
 
 
 def test_of_hundreds_a_few_are_moved_and_the_others_are_visible_at_once(
@@ -284,7 +284,7 @@ def test_properties_of_a_message_are_replayed_and_attempts_are_not(
 def test_letters_of_a_queue_that_is_not_there_are_refused_by_name(
     operator: StorageQueueDeadLetters,
 ) -> None:
-    with pytest.raises(PermanentError, match="there is no queue '.*nowhere-dlq'"):
+    with pytest.raises(PermanentError, match=r"there is no queue '.*nowhere-dlq'"):
         list(operator.scan(QueueName("nowhere"), until=_ever()))
 
 
