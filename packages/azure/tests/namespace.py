@@ -84,7 +84,7 @@ class Namespace:
     def purge(self) -> None:
         """Empty all queues."""
         for name in (*QUEUES, IN_ORDER):
-            for path in (name, f"{name}-dlq"):
+            for path in (name, f"{name}-dlq", f"{name}/$DeadLetterQueue"):
                 self.broker.purge(PREFIX + path)
 
     def stop(self) -> None:

@@ -142,3 +142,37 @@ def test_an_envelope_finds_no_content_of_another_tenant() -> None:
     stolen = queued.body.replace(b'"customer-a"', b'"customer-b"')
     delivery = Delivery(INBOX, stolen, receipt="1", receive_count=1)
     assert ClaimCheck(bench.store, LIMIT).redeemed(delivery) is delivery
+
+
+class Old(InMemoryPayloadStore):
+    """Notes what is written again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[tuple[TenantId, bytes]] = []
+
+    @override
+    def put(self, tenant_id: TenantId, content: bytes) -> PayloadClaim:
+        self.written.append((tenant_id, content))
+        return super().put(tenant_id, content)
+
+
+def test_a_content_that_is_kept_anew_is_written_again() -> None:
+    claims = ClaimCheck(store := Old(), 10)
+    body = claims.checked_in(b'{"tenantid":"customer-a","data":"much content"}', TENANT)
+    claims.keep_anew(body)
+    assert store.written == [(TENANT, b'"much content"')] * 2
+
+
+@pytest.mark.parametrize("body", [b"no message", b'{"data":1}', b'{"dataref":"https://files.example/7"}'])
+def test_what_claims_nothing_of_ours_is_not_kept_anew(body: bytes) -> None:
+    ClaimCheck(store := Old(), 10).keep_anew(body)
+    assert store.written == []
+
+
+def test_a_content_that_is_lost_is_not_kept_anew() -> None:
+    body = ClaimCheck(InMemoryPayloadStore(), 10).checked_in(
+        b'{"tenantid":"customer-a","data":"much content"}', TENANT
+    )
+    ClaimCheck(store := Old(), 10).keep_anew(body)
+    assert store.written == []

@@ -13,18 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from api_exchange_core.domain.claim_check import check_in
 from api_exchange_core.domain.dead_letter import (
     Letter,
     LetterFilter,
     LetterId,
     LetterKind,
     StoredLetter,
+    check_replayable,
     contents,
     revived,
 )
 from api_exchange_core.domain.entity import EntityReference
 from api_exchange_core.domain.envelope import decode, encode, encode_letter, encode_raw_letter
-from api_exchange_core.domain.errors import InvalidMessageError
+from api_exchange_core.domain.errors import InvalidMessageError, PermanentError
 from api_exchange_core.domain.failure import Failure
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MAX_COUNT, FunctionName, MessageId, QueueName, TenantId
@@ -196,3 +198,25 @@ def test_what_has_no_failure_is_not_of_a_function_or_error() -> None:
 def test_bytes_in_base64_with_a_failure_are_never_taken_for_a_message() -> None:
     event = json.loads(LETTER) | {"data_base64": b64encode(b"raw").decode()}
     assert revived(json.dumps(event).encode()) == b"raw"
+
+
+def test_of_a_letter_whose_content_is_kept_apart_all_is_told_but_that() -> None:
+    parted, content = check_in(LETTER)
+    assert replace(Letter.of(stored(parted)), size=0) == replace(Letter.of(stored(LETTER)), size=0)
+    assert Letter.of(stored(parted)).size == len(parted) + len(content)
+
+
+def test_a_claim_of_another_kind_is_told_as_what_cannot_be_read() -> None:
+    event = json.loads(LETTER) | {"dataref": "https://files.example/7"}
+    assert Letter.of(stored(json.dumps(event).encode())).kind is LetterKind.BYTES
+
+
+@pytest.mark.parametrize("body", [LETTER, RAW_LETTER, check_in(LETTER)[0], encode(MESSAGE)])
+def test_what_a_framework_wrote_can_be_replayed(body: bytes) -> None:
+    check_replayable(stored(body))
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"[1]", b'{"order": 7}', b"\xff"])
+def test_what_is_no_message_cannot_be_replayed_and_is_named(body: bytes) -> None:
+    with pytest.raises(PermanentError, match="letter '7' of queue 'orders' cannot be replayed"):
+        check_replayable(stored(body))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +15,7 @@ from typing_extensions import override
 from api_exchange_azure.errors import translated
 from api_exchange_azure.servicebus.copies import ServiceBusCopies
 from api_exchange_azure.servicebus.received import Received
+from api_exchange_azure.servicebus.wire import properties_of
 from api_exchange_core.domain.delivery import Complete, Delivery, Disposition, Retry, Settlement
 from api_exchange_core.domain.errors import ExchangeError
 from api_exchange_core.domain.names import QueueName
@@ -155,23 +156,8 @@ def _received(queue: QueueName, message: ServiceBusReceivedMessage) -> Received:
         receipt=str(message.lock_token),
         message_id=message.message_id or str(message.sequence_number),
         body=b"".join(message.body),
-        properties=_texts(message.application_properties or {}),
+        properties=properties_of(message),
         session=None,  # a session that the queue does not require says nothing
         times=(message.delivery_count or 0) + 1,  # AMQP counts failed deliveries
         enqueued_at=message.enqueued_time_utc,
     )
-
-
-def _texts(properties: Mapping[str | bytes, object]) -> dict[str, str | int | float | bytes | bool]:
-    """Application properties, whose names and texts the client library gives as bytes."""
-    return {_text(name): _value(value) for name, value in properties.items()}
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
-
-
-def _value(value: object) -> str | int | float | bytes | bool:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    return value if isinstance(value, str | int | float | bool) else str(value)

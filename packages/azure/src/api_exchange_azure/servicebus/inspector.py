@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from api_exchange_azure.errors import translated
-from api_exchange_core.domain.names import QueueName
+from api_exchange_core.domain.names import DEAD_LETTER_SUFFIX, QueueName, dead_letter_queue
 from api_exchange_core.ports.queue_inspector import QueueInspector
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class ServiceBusQueueInspector(QueueInspector):
     """Counts the messages of all queues that begin with the deployment's prefix; without one, of all there are.
 
     It takes the right to manage the namespace ("Azure Service Bus Data Owner"), and one request for a hundred queues.
-    What the broker itself has put aside (``/$DeadLetterQueue``) is none of ours, and is not counted.
+    What the broker itself has put aside (``/$DeadLetterQueue``) counts among the dead letters of its queue.
 
     Args:
         client: of the namespace's administration.
@@ -33,10 +34,16 @@ class ServiceBusQueueInspector(QueueInspector):
 
     @override
     def depths(self) -> Mapping[QueueName, int]:
-        depths: dict[QueueName, int] = {}
+        depths: Counter[QueueName] = Counter()
         with translated("count", "the queues of the namespace"):
             for queue in self.client.list_queues_runtime_properties():
-                depth = (queue.active_message_count or 0) + (queue.scheduled_message_count or 0)
-                if queue.name.startswith(self.prefix) and depth:
-                    depths[QueueName(queue.name.removeprefix(self.prefix))] = depth
-        return depths
+                if queue.name.startswith(self.prefix):
+                    name = QueueName(queue.name.removeprefix(self.prefix))
+                    # Deferred ones are active to it.
+                    depths[name] += (queue.active_message_count or 0) + (queue.scheduled_message_count or 0)
+                    depths[_grave(name)] += queue.dead_letter_message_count or 0
+        return {name: depth for name, depth in depths.items() if depth}
+
+
+def _grave(name: QueueName) -> QueueName:
+    return name if name.endswith(DEAD_LETTER_SUFFIX) else dead_letter_queue(name)

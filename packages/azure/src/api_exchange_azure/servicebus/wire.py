@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from azure.servicebus import ServiceBusMessage
+    from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
 
 NOTES: Final = "api-exchange-notes"
 CONTENT_TYPE: Final = "application/cloudevents+json"
@@ -99,3 +99,19 @@ def broker_id(*parts: str) -> str:
     if len(whole) <= _LONGEST_ID and whole.isascii() and whole.isprintable():
         return whole
     return f"{parts[0][:64]}/{hashlib.sha256(chr(0).join(parts).encode('utf-8', 'surrogatepass')).hexdigest()[:60]}"
+
+
+def properties_of(message: ServiceBusReceivedMessage) -> dict[str, Property]:
+    """Application properties, whose names and texts the client library gives as bytes."""
+    given = message.application_properties or {}
+    return {_text(name): _value(value) for name, value in given.items()}
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _value(value: object) -> Property:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return value if isinstance(value, str | int | float | bool) else str(value)

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from api_exchange_azure.errors import code_of, translated
 from api_exchange_azure.storage.copies import StorageCopies
-from api_exchange_azure.storage.queues import StorageQueues
+from api_exchange_azure.storage.queues import AT_ONCE, WORTHLESS, StorageQueues
 from api_exchange_azure.storage.received import Received
 from api_exchange_azure.storage.wire import LONGEST_DELAY, Content, whole_seconds
 from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
@@ -23,10 +23,7 @@ from api_exchange_core.ports.message_consumer import MessageConsumer
 if TYPE_CHECKING:
     from azure.storage.queue import QueueMessage
 
-_AT_ONCE: Final = 32  # "Get Messages", numofmessages
 _TIME_TO_MOVE: Final = timedelta(minutes=1)
-# "Update Message" and "Delete Message": somebody else was handed the message, or it is gone.
-_WORTHLESS: Final = frozenset({"PopReceiptMismatch", "MessageNotFound"})
 
 
 class StorageQueueConsumer(MessageConsumer):
@@ -49,7 +46,7 @@ class StorageQueueConsumer(MessageConsumer):
     def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
         received: list[Received] = []
         while len(received) < max_messages:
-            asked = min(_AT_ONCE, max_messages - len(received))
+            asked = min(AT_ONCE, max_messages - len(received))
             with translated("receive", self._queues.named(queue)):
                 messages = self._queues[queue].receive_messages(
                     max_messages=asked, messages_per_page=asked, visibility_timeout=whole_seconds(visibility)
@@ -131,7 +128,7 @@ class StorageQueueConsumer(MessageConsumer):
             try:
                 return request()
             except HttpResponseError as error:
-                if code_of(error) in _WORTHLESS:
+                if code_of(error) in WORTHLESS:
                     return None
                 raise
 

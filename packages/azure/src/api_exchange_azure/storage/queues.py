@@ -14,6 +14,13 @@ from api_exchange_core.domain.names import QueueName
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient, QueueServiceClient
 
+AT_ONCE: Final = 32
+"""Most messages of one request ("Get Messages", "Peek Messages": numofmessages)."""
+
+# "Update Message" and "Delete Message": somebody else was handed the message, or it is gone.
+WORTHLESS: Final = frozenset({"PopReceiptMismatch", "MessageNotFound"})
+"""What the service says of a receipt that is none any more."""
+
 _FOR_EVER: Final = -1
 
 

@@ -101,6 +101,17 @@ def claim_in(body: bytes) -> PayloadClaim | None:
     return PayloadClaim(reference.removeprefix(_URN), size)
 
 
+def without_content(body: bytes) -> bytes:
+    """The envelope in *body* with null in place of the content that it claims, for who reads its attributes only.
+
+    Raises:
+        InvalidMessageError: *body* is no envelope.
+    """
+    event = _event(body)
+    kept = {name: value for name, value in event.items() if name not in ("dataref", "datarefsize")}
+    return to_json(kept | {"data": None})
+
+
 def tenant_in(body: bytes) -> str | None:
     """Whose envelope *body* is, as far as it says so; not checked."""
     tenant = _event(body).get("tenantid")

@@ -11,9 +11,15 @@ from typing import NewType
 
 from pydantic_core import from_json, to_json
 
+from api_exchange_core.domain.claim_check import PayloadClaim, claim_in, without_content
 from api_exchange_core.domain.entity import EntityReference
 from api_exchange_core.domain.envelope import decode, decode_failure
-from api_exchange_core.domain.errors import DeclarationError, ExchangeError, InvalidMessageError
+from api_exchange_core.domain.errors import (
+    DeclarationError,
+    ExchangeError,
+    InvalidMessageError,
+    PermanentError,
+)
 from api_exchange_core.domain.failure import LEASE_RAN_OUT, Failure
 from api_exchange_core.domain.json_value import JsonValue
 from api_exchange_core.domain.message import Message
@@ -68,7 +74,7 @@ class Letter:
     Args:
         id, queue, buried_at: as it is stored.
         kind: what it holds.
-        size: of all of it, in bytes.
+        size: of all of it, in bytes, with a content that is kept apart.
         tenant_id, message_id, correlation_id, causation_id, type, made_at, entity, metadata: of the message; None, or
             empty, where there is none to be read.
         replays: how often the message was put back before. Bytes that are no message cannot count.
@@ -95,16 +101,17 @@ class Letter:
     def of(cls, stored: StoredLetter) -> Letter:
         """What can be told of *stored*; always something."""
         failure = _failure(stored.body)
+        claim = _claim(stored.body)
         unread = cls(
             id=stored.id,
             queue=stored.queue,
             kind=LetterKind.FOREIGN if failure is None else LetterKind.BYTES,
             buried_at=stored.buried_at,
-            size=len(stored.body),
+            size=len(stored.body) + (0 if claim is None else claim.size),
             tenant_id=stored.tenant_id,
             failure=failure,
         )
-        message = _message(stored.body)
+        message = _message(stored.body if claim is None else without_content(stored.body))
         return unread if message is None else unread._with(message)
 
     def _with(self, message: Message) -> Letter:
@@ -215,6 +222,20 @@ def revived(letter: bytes) -> bytes:
     return to_json({**attributes, "attempt": 1, "replays": counted, **data})
 
 
+def check_replayable(letter: StoredLetter) -> None:
+    """Return if *letter* is something that a function could read once it is put back.
+
+    Raises:
+        PermanentError: it is no envelope, and no framework put it there: to send it would bury it again.
+    """
+    event = _event(letter.body)
+    if event is None or not ("failure" in event or "specversion" in event):
+        raise PermanentError(
+            f"letter {letter.id!r} of queue {letter.queue!r} cannot be replayed, since it is no message of an "
+            "exchange: `dlq show --payload` tells what it is, and `dlq discard --id` removes it"
+        )
+
+
 def contents(letter: bytes) -> bytes:
     """What is in *letter*: the payload as JSON, or the bytes that could not be read.
 
@@ -249,6 +270,13 @@ def _raw(event: Mapping[str, JsonValue]) -> bytes | None:
 def _failure(body: bytes) -> Failure | None:
     try:
         return decode_failure(body)
+    except InvalidMessageError:
+        return None
+
+
+def _claim(body: bytes) -> PayloadClaim | None:
+    try:
+        return claim_in(body)
     except InvalidMessageError:
         return None
 

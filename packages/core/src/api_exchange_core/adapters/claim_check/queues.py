@@ -45,7 +45,12 @@ class ClaimCheck:
         return envelope
 
     def redeemed(self, delivery: Delivery) -> Delivery:
-        """*delivery* with the whole message.
+        """*delivery* with the whole message, as `whole` joins it."""
+        whole = self.whole(delivery.body)
+        return delivery if whole is delivery.body else replace(delivery, body=whole)
+
+    def whole(self, body: bytes) -> bytes:
+        """*body* with the content that it claims.
 
         One whose content cannot be had for good is left as it is: who decodes it finds the claim, and dead-letters it.
 
@@ -53,13 +58,30 @@ class ClaimCheck:
             TransientError: the store could not be reached.
         """
         try:
-            claim = claim_in(delivery.body)
-            if claim is None:
-                return delivery
-            content = self.store.get(tenant_id(tenant_in(delivery.body) or ""), claim)
-            return delivery if content is None else replace(delivery, body=redeem(delivery.body, content))
+            content = self._content(body)
+            return body if content is None else redeem(body, content)
         except PermanentError:
-            return delivery
+            return body
+
+    def keep_anew(self, body: bytes) -> None:
+        """Store the content that *body* claims, if it does and the store has it, as if it were new.
+
+        A store forgets by age, and what has lain among the dead letters may be near its end.
+
+        Raises:
+            PermanentError: the store may not be written to.
+            TransientError: the store could not be reached.
+        """
+        try:
+            content = self._content(body)
+        except PermanentError:
+            return  # damaged, or no claim of ours: whoever receives the message finds that, and says so
+        if content is not None:
+            self.store.put(tenant_id(tenant_in(body) or ""), content)
+
+    def _content(self, body: bytes) -> bytes | None:
+        claim = claim_in(body)
+        return None if claim is None else self.store.get(tenant_id(tenant_in(body) or ""), claim)
 
 
 @dataclass(frozen=True, slots=True)
