@@ -136,7 +136,9 @@ def test_a_tenant_that_is_erased_loses_its_tokens_in_the_table_as_well(
             takeover=Takeover(),
         )
     assert deployed.eraser().held(Subject(gone))["shop-tokens"] == 1
-    deployed.use_cases.erase_tenant().run(gone, requested_by="a test")
+    erasure = deployed.use_cases.erase_tenant().run(gone, requested_by="a test")
+    assert erasure.removed["shop-tokens"] == 1
+    assert [one.removed for one in deployed.eraser().records()] == [erasure.removed]
     assert [record.key.tenant_id for record in store.all()] == [stays]
     assert deployed.use_cases.erase_tenant().sweep() == 0
     deployed.engine().dispose()

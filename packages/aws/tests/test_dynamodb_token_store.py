@@ -12,12 +12,16 @@ from botocore.config import Config
 
 from api_exchange_aws.dynamodb.table import create_token_table
 from api_exchange_aws.dynamodb.token_store import KEPT, SKEW, DynamoDbTokenStore
+from api_exchange_core.adapters.crypto.aes_gcm import KEYRING, AesGcmSealer
+from api_exchange_core.adapters.crypto.keyring import new_entry
+from api_exchange_core.application.make_token import ACCESS, token_binding
+from api_exchange_core.application.reseal_tokens import ResealTokens
 from api_exchange_core.domain.api_token import TokenId, TokenKey
 from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.names import TenantId
-from api_exchange_core.ports.sealer import SealedText
+from api_exchange_core.ports.sealer import SealedText, key_id_of
 from api_exchange_core.ports.token_store import NewToken, Takeover, TokenLease
-from api_exchange_testing import VirtualClock
+from api_exchange_testing import InMemorySecretSource, VirtualClock
 from api_exchange_testing.conformance import PassingTime, TokenStoreSuite
 from api_exchange_testing.conformance.token_store import ConnectTokens, TokenClient
 from packages.aws.tests.answering import answering, error
@@ -183,6 +187,36 @@ def test_a_large_batch_of_a_tenant_is_read_whole(store: DynamoDbTokenStore) -> N
         large = replace(token(f"t-{slot}"), sealed=SealedText("x" * 350_000))
         assert store.store(given, large)
     assert set(store.read(KEY)) == {0, 1, 2, 3}, "one answer of DynamoDB has a megabyte at most"
+
+
+def test_operators_see_and_sweep_tables_of_many_pages(store: DynamoDbTokenStore, clock: VirtualClock) -> None:
+    tenants = [TenantId(f"customer-{letter}") for letter in "dbac"]
+    for tenant in tenants:
+        key = replace(KEY, tenant_id=tenant)
+        given = store.claim(key, slot=0, seen=None, owner="one", lease=LEASE, takeover=Takeover())
+        assert given is not None
+        assert store.store(given, replace(token("t-1"), sealed=SealedText("x" * 350_000)))
+    assert [record.key.tenant_id for record in store.all()] == sorted(tenants)
+    clock.advance(KEPT)
+    day = timedelta(days=1)
+    assert [store.sweep(unused_for=day, limit=3) for _ in range(3)] == [3, 1, 0]
+
+
+def test_tokens_in_a_table_are_sealed_anew_with_the_current_key(
+    store: DynamoDbTokenStore, clock: VirtualClock, lease: TokenLease
+) -> None:
+    old, new = new_entry("old"), new_entry("new")
+    sealed = sealer(clock, old).seal(b"token", bound_to=token_binding(KEY, ACCESS))
+    store.store(lease, replace(token("t-1"), sealed=sealed))
+    resealed = ResealTokens(store, sealer(clock, new, old)).run()
+    assert (resealed.resealed, list(resealed.failed)) == (1, [])
+    (record,) = store.all()
+    assert record.state.sealed is not None
+    assert key_id_of(record.state.sealed) == "new"
+
+
+def sealer(clock: VirtualClock, *keys: str) -> AesGcmSealer:
+    return AesGcmSealer(InMemorySecretSource({KEYRING: "\n".join(keys).encode()}), clock)
 
 
 @pytest.mark.parametrize(

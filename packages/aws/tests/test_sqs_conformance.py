@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api_exchange_aws.sqs.consumer import SqsMessageConsumer
+from api_exchange_aws.sqs.dead_letters import SqsDeadLetters
 from api_exchange_aws.sqs.inspector import SqsQueueInspector
 from api_exchange_aws.sqs.publisher import SqsMessagePublisher
 from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
 from api_exchange_aws.sqs.wire import MAX_MESSAGE
+from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.clock import Clock
+from api_exchange_core.ports.dead_letters import DeadLetters
+from api_exchange_testing import InMemoryLeases, RecordingObserver
 from api_exchange_testing.conformance import (
+    DeadLettersSuite,
     MessageConsumerSuite,
     MessagePublisherSuite,
     PassingTime,
@@ -40,7 +45,7 @@ def transport_of(client: SQSClient, clock: Clock, traits: QueueTraits) -> Transp
     )
 
 
-class _SqsSuite(MessagePublisherSuite, MessageConsumerSuite, QueueInspectorSuite):
+class _SqsSuite(MessagePublisherSuite, MessageConsumerSuite, QueueInspectorSuite, DeadLettersSuite):
     @pytest.fixture
     def clock(self, ministack: Ministack) -> PassingTime:
         return ServiceClock(ministack)
@@ -49,6 +54,20 @@ class _SqsSuite(MessagePublisherSuite, MessageConsumerSuite, QueueInspectorSuite
     def client(self, ministack: Ministack) -> SQSClient:
         client: SQSClient = ministack.client("sqs")
         return client
+
+    @pytest.fixture
+    def dead_letters(self, client: SQSClient, clock: PassingTime) -> DeadLetters:
+        queues = Queues(client, PREFIX)
+        return SqsDeadLetters(
+            client,
+            queues,
+            SqsQueueInspector(client, queues),
+            InMemoryLeases(),
+            clock,
+            SystemSleeper(),
+            RecordingObserver(),
+            wait=timedelta(0),
+        )
 
 
 class TestStandardQueue(_SqsSuite):

@@ -14,8 +14,7 @@ import pytest
 from api_exchange_core.adapters.crypto.keyring import new_entry
 from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.engine import create_engine_for
-from infra.aws.package import TARGET
-from infra.aws.package import main as package
+from infra.aws.package import ORDERS
 from packages.aws.tests.ministack.environment import python
 from packages.aws.tests.ministack.server import Ministack
 
@@ -62,17 +61,14 @@ def test_the_stack_carries_an_order_to_the_last_queue_and_poison_to_the_dead_let
 
 @pytest.mark.slow
 def test_the_same_sources_are_the_same_bytes() -> None:
-    package()
-    first = TARGET.read_bytes()
-    package()
-    assert TARGET.read_bytes() == first
+    first = ORDERS.write().read_bytes()
+    assert ORDERS.write().read_bytes() == first
 
 
 def deploy(aws: Ministack, database_url: str) -> None:
-    package()
     s3, secrets = aws.client("s3"), aws.client("secretsmanager")
     s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    s3.upload_file(str(TARGET), "code", "orders.zip")
+    s3.upload_file(str(ORDERS.write()), "code", "orders.zip")
     given = {
         "CodeBucket": "code",
         "CodeKey": "orders.zip",

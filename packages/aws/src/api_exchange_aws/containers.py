@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dependency_injector import providers
+from dependency_injector import containers, providers
 
 from api_exchange_aws.clients import dynamodb_client, secrets_manager_client, sqs_client
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
@@ -16,27 +16,20 @@ from api_exchange_aws.no_files import NoFiles
 from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
 from api_exchange_aws.settings import AwsSettings, settings_from_environment
 from api_exchange_aws.sqs.consumer import SqsMessageConsumer
-from api_exchange_aws.sqs.dead_letters import SqsDeadLetters
 from api_exchange_aws.sqs.inspector import SqsQueueInspector
 from api_exchange_aws.sqs.publisher import SqsMessagePublisher
 from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
-from api_exchange_core.adapters.sql.backlog import BacklogOfQueuesElsewhere
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
-from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.engine import create_engine_for
-from api_exchange_core.adapters.sql.entity_reports import SqlEntityReports
 from api_exchange_core.adapters.sql.eraser import SqlEraser
-from api_exchange_core.adapters.sql.error_groups import SqlErrorGroups
 from api_exchange_core.adapters.sql.leases import SqlLeases
-from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
-from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
@@ -45,8 +38,6 @@ from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.tokens.eraser import ErasesTokensToo
-from api_exchange_core.containers.operations import Operations
-from api_exchange_core.containers.store import Store
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.clock import Clock
@@ -100,8 +91,8 @@ def _observer(settings: AwsSettings, exchange: Exchange, clock: Clock) -> Observ
     )
 
 
-class AwsStore(Store):
-    """The stores of a deployment on AWS: messages in SQS, tokens in DynamoDB if a table is named, else in PostgreSQL.
+class AwsParts(containers.DeclarativeContainer):
+    """What a deployment on AWS is made of: messages in SQS, tokens in DynamoDB if a table is named, else in PostgreSQL.
 
     Nothing connects or asks for a secret before it is used.
     """
@@ -137,72 +128,47 @@ class AwsStore(Store):
     queues = providers.Singleton(Queues, sqs, settings.provided.queue_prefix)
     inspector = providers.Singleton(SqsQueueInspector, sqs, queues)
 
-    operations = providers.Container(
-        Operations,
-        clock=clock,
-        randomness=randomness,
-        observer=observer,
-        units=units,
-        tenants=tenants,
-        queues=inspector,
-        dead_letters=providers.Singleton(
-            SqsDeadLetters, sqs, queues, inspector, leases, clock, sleeper, observer
-        ),
-        dead_letter_jobs=providers.Singleton(SqlDeadLetterJobs, engine),
-        sleeper=sleeper,
-        files=files,
-        eraser=eraser,
-        messages=providers.Singleton(SqlMessageReports, engine),
-        errors=providers.Singleton(SqlErrorGroups, engine),
-        statistics=providers.Singleton(SqlStatisticsSource, engine),
-        backlog=providers.Singleton(BacklogOfQueuesElsewhere, engine, inspector),
-        entities=providers.Singleton(SqlEntityReports, engine),
-        credentials=credentials,
-        sealer=sealer,
-        tokens=token_store,
-    )
 
-
-class AwsContainer(AwsStore):
+class AwsContainer(AwsParts):
     """An exchange on AWS: its stores, and what runs on them."""
 
     exchange = providers.Dependency(instance_of=Exchange)
     observer: providers.Singleton[Observer] = providers.Singleton(
-        _observer, AwsStore.settings, exchange, AwsStore.clock
+        _observer, AwsParts.settings, exchange, AwsParts.clock
     )
 
-    publisher = providers.Singleton(SqsMessagePublisher, AwsStore.sqs, AwsStore.queues, AwsStore.clock)
-    settling = providers.Singleton(Settling, AwsStore.sqs, AwsStore.queues, AwsStore.clock)
+    publisher = providers.Singleton(SqsMessagePublisher, AwsParts.sqs, AwsParts.queues, AwsParts.clock)
+    settling = providers.Singleton(Settling, AwsParts.sqs, AwsParts.queues, AwsParts.clock)
     consumer = providers.Singleton(
         SqsMessageConsumer,
-        AwsStore.sqs,
-        AwsStore.queues,
-        AwsStore.clock,
+        AwsParts.sqs,
+        AwsParts.queues,
+        AwsParts.clock,
         settling,
-        wait=providers.Factory(timedelta, seconds=AwsStore.settings.provided.poll_wait),
+        wait=providers.Factory(timedelta, seconds=AwsParts.settings.provided.poll_wait),
     )
 
     use_cases = providers.Container(
         UseCases,
         exchange=exchange,
-        clock=AwsStore.clock,
-        randomness=AwsStore.randomness,
+        clock=AwsParts.clock,
+        randomness=AwsParts.randomness,
         observer=observer,
-        sleeper=AwsStore.sleeper,
-        units=AwsStore.units,
-        tenants=AwsStore.tenants,
+        sleeper=AwsParts.sleeper,
+        units=AwsParts.units,
+        tenants=AwsParts.tenants,
         publisher=publisher,
-        files=AwsStore.files,
-        outbox=AwsStore.outbox,
-        leases=AwsStore.leases,
-        retention=AwsStore.retention,
-        eraser=AwsStore.eraser,
-        credentials=AwsStore.credentials,
-        sealer=AwsStore.sealer,
-        requests=providers.Singleton(SqlRequestLog, AwsStore.engine),
-        secrets=AwsStore.secrets_when_asked,
-        budgets=providers.Singleton(SqlBudgets, AwsStore.engine),
-        token_store=AwsStore.token_store,
+        files=AwsParts.files,
+        outbox=AwsParts.outbox,
+        leases=AwsParts.leases,
+        retention=AwsParts.retention,
+        eraser=AwsParts.eraser,
+        credentials=AwsParts.credentials,
+        sealer=AwsParts.sealer,
+        requests=providers.Singleton(SqlRequestLog, AwsParts.engine),
+        secrets=AwsParts.secrets_when_asked,
+        budgets=providers.Singleton(SqlBudgets, AwsParts.engine),
+        token_store=AwsParts.token_store,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dependency_injector import providers
+from dependency_injector import containers, providers
 
 from api_exchange_azure.clients import (
     payload_container_client,
@@ -21,14 +21,12 @@ from api_exchange_azure.no_files import NoFiles
 from api_exchange_azure.secrets import KeyVaultSecrets
 from api_exchange_azure.servicebus.consumer import ServiceBusMessageConsumer
 from api_exchange_azure.servicebus.copies import ServiceBusCopies
-from api_exchange_azure.servicebus.dead_letters import ServiceBusDeadLetters
 from api_exchange_azure.servicebus.inspector import ServiceBusQueueInspector
 from api_exchange_azure.servicebus.publisher import ServiceBusMessagePublisher
 from api_exchange_azure.servicebus.senders import Senders
 from api_exchange_azure.settings import AzureSettings, settings_from_environment
 from api_exchange_azure.storage.consumer import StorageQueueConsumer
 from api_exchange_azure.storage.copies import StorageCopies
-from api_exchange_azure.storage.dead_letters import StorageQueueDeadLetters
 from api_exchange_azure.storage.inspector import StorageQueueInspector
 from api_exchange_azure.storage.payload_store import BlobPayloadStore
 from api_exchange_azure.storage.publisher import StorageQueuePublisher
@@ -37,20 +35,14 @@ from api_exchange_azure.storage.wire import MAX_BODY, NOTES_ROOM
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
-from api_exchange_core.adapters.sql.backlog import BacklogOfQueuesElsewhere
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
-from api_exchange_core.adapters.sql.dead_letter_jobs import SqlDeadLetterJobs
 from api_exchange_core.adapters.sql.engine import create_engine_for
-from api_exchange_core.adapters.sql.entity_reports import SqlEntityReports
 from api_exchange_core.adapters.sql.eraser import SqlEraser
-from api_exchange_core.adapters.sql.error_groups import SqlErrorGroups
 from api_exchange_core.adapters.sql.leases import SqlLeases
-from api_exchange_core.adapters.sql.message_reports import SqlMessageReports
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
 from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
-from api_exchange_core.adapters.sql.statistics import SqlStatisticsSource
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
 from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.adapters.sql.unit_of_work import SqlUnitOfWorkFactory
@@ -60,12 +52,9 @@ from api_exchange_core.adapters.system.secret_source import EnvironmentSecretSou
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.tokens.eraser import ErasesTokensToo
-from api_exchange_core.containers.operations import Operations
-from api_exchange_core.containers.store import Store
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.clock import Clock
-from api_exchange_core.ports.dead_letters import DeadLetters
 from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.message_consumer import MessageConsumer
@@ -135,8 +124,8 @@ def _consumer(consumer: MessageConsumer, claims: ClaimCheck | None) -> MessageCo
     return consumer if claims is None else ClaimCheckConsumer(consumer, claims)
 
 
-class AzureStore(Store):
-    """The stores of a deployment on Azure: messages in Service Bus or Storage Queues, everything else in PostgreSQL.
+class AzureParts(containers.DeclarativeContainer):
+    """What a deployment on Azure is made of: messages in Service Bus or Storage Queues, everything else in PostgreSQL.
 
     Tokens are in Table Storage if a table is named. Nothing connects or asks for a secret before it is used.
     """
@@ -186,104 +175,69 @@ class AzureStore(Store):
         storage=providers.Singleton(StorageQueueInspector, storage_queues),
     )
 
-    dead_letters: providers.Selector[DeadLetters] = providers.Selector(
-        settings.provided.queues,
-        servicebus=providers.Singleton(
-            ServiceBusDeadLetters,
-            senders,
-            sleeper,
-            session_queues=settings.provided.session_queues,
-            claims=claims,
-        ),
-        storage=providers.Singleton(StorageQueueDeadLetters),
-    )
 
-    operations = providers.Container(
-        Operations,
-        clock=clock,
-        randomness=randomness,
-        observer=observer,
-        units=units,
-        tenants=tenants,
-        queues=inspector,
-        dead_letters=dead_letters,
-        dead_letter_jobs=providers.Singleton(SqlDeadLetterJobs, engine),
-        sleeper=sleeper,
-        files=files,
-        eraser=eraser,
-        messages=providers.Singleton(SqlMessageReports, engine),
-        errors=providers.Singleton(SqlErrorGroups, engine),
-        statistics=providers.Singleton(SqlStatisticsSource, engine),
-        backlog=providers.Singleton(BacklogOfQueuesElsewhere, engine, inspector),
-        entities=providers.Singleton(SqlEntityReports, engine),
-        credentials=credentials,
-        sealer=sealer,
-        tokens=token_store,
-    )
-
-
-class AzureContainer(AzureStore):
+class AzureContainer(AzureParts):
     """An exchange on Azure: its stores, and what runs on them."""
 
     exchange = providers.Dependency(instance_of=Exchange)
 
     copies = providers.Selector(
-        AzureStore.settings.provided.queues,
-        servicebus=AzureStore.service_bus_copies,
-        storage=AzureStore.storage_copies,
+        AzureParts.settings.provided.queues,
+        servicebus=AzureParts.service_bus_copies,
+        storage=AzureParts.storage_copies,
     )
     publisher: providers.Singleton[MessagePublisher] = providers.Singleton(
         _publisher,
         providers.Selector(
-            AzureStore.settings.provided.queues,
+            AzureParts.settings.provided.queues,
             servicebus=providers.Singleton(
                 ServiceBusMessagePublisher,
-                AzureStore.senders,
-                AzureStore.clock,
-                AzureStore.settings.provided.session_queues,
+                AzureParts.senders,
+                AzureParts.clock,
+                AzureParts.settings.provided.session_queues,
             ),
-            storage=providers.Singleton(StorageQueuePublisher, AzureStore.storage_queues),
+            storage=providers.Singleton(StorageQueuePublisher, AzureParts.storage_queues),
         ),
-        AzureStore.claims,
+        AzureParts.claims,
     )
     consumer: providers.Singleton[MessageConsumer] = providers.Singleton(
         _consumer,
         providers.Selector(
-            AzureStore.settings.provided.queues,
+            AzureParts.settings.provided.queues,
             servicebus=providers.Singleton(
                 ServiceBusMessageConsumer,
-                AzureStore.service_bus,
-                AzureStore.service_bus_copies,
-                prefix=AzureStore.settings.provided.queue_prefix,
-                wait=providers.Factory(timedelta, seconds=AzureStore.settings.provided.poll_wait),
+                AzureParts.service_bus,
+                AzureParts.service_bus_copies,
+                prefix=AzureParts.settings.provided.queue_prefix,
+                wait=providers.Factory(timedelta, seconds=AzureParts.settings.provided.poll_wait),
             ),
             storage=providers.Singleton(
-                StorageQueueConsumer, AzureStore.storage_queues, AzureStore.storage_copies
+                StorageQueueConsumer, AzureParts.storage_queues, AzureParts.storage_copies
             ),
         ),
-        AzureStore.claims,
+        AzureParts.claims,
     )
     use_cases = providers.Container(
         UseCases,
         exchange=exchange,
-        clock=AzureStore.clock,
-        randomness=AzureStore.randomness,
-        observer=AzureStore.observer,
-        sleeper=AzureStore.sleeper,
-        units=AzureStore.units,
-        tenants=AzureStore.tenants,
+        clock=AzureParts.clock,
+        randomness=AzureParts.randomness,
+        observer=AzureParts.observer,
+        sleeper=AzureParts.sleeper,
+        units=AzureParts.units,
+        tenants=AzureParts.tenants,
         publisher=publisher,
-        files=AzureStore.files,
-        outbox=AzureStore.outbox,
-        leases=AzureStore.leases,
-        retention=AzureStore.retention,
-        eraser=AzureStore.eraser,
-        credentials=AzureStore.credentials,
-        sealer=AzureStore.sealer,
-        requests=providers.Singleton(SqlRequestLog, AzureStore.engine),
-        secrets=AzureStore.secrets,
-        budgets=providers.Singleton(SqlBudgets, AzureStore.engine),
-        token_store=AzureStore.token_store,
+        files=AzureParts.files,
+        outbox=AzureParts.outbox,
+        leases=AzureParts.leases,
+        retention=AzureParts.retention,
+        eraser=AzureParts.eraser,
+        credentials=AzureParts.credentials,
+        sealer=AzureParts.sealer,
+        requests=providers.Singleton(SqlRequestLog, AzureParts.engine),
+        secrets=AzureParts.secrets,
+        budgets=providers.Singleton(SqlBudgets, AzureParts.engine),
+        token_store=AzureParts.token_store,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import structlog
 
 from api_exchange_core.cli.app import run
 
@@ -42,8 +44,22 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 @pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    """Undoes what a command does to the logs of its process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
 def api_exchange(
-    write: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    write: object,
+    logging_as_it_was: None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Ended]:
     """Runs `api-exchange` with the words that it is called with."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # Typer sets its own

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, DeleteMessageBatchRequestEntryTypeDef
 
 T = TypeVar("T")
 
@@ -88,20 +88,23 @@ def hide(client: SQSClient, queue: Queue, deliveries: Sequence[tuple[Delivery, t
     Raises:
         PermanentError, TransientError: a request failed, or one of its entries for another reason.
     """
+    times = [(Receipt.of(delivery).handle, time) for delivery, time in deliveries]
+    return [deliveries[place][0] for place in hide_by_handle(client, queue, times)]
 
-    def entry(place: int) -> dict[str, object]:
-        delivery, time = deliveries[place]
-        handle = Receipt.of(delivery).handle
-        return {"Id": str(place), "ReceiptHandle": handle, "VisibilityTimeout": whole_seconds(time)}
+
+def hide_by_handle(client: SQSClient, queue: Queue, times: Sequence[tuple[str, timedelta]]) -> list[int]:
+    """As `hide`, of SQS's own receipts; the places of those that are worthless."""
 
     def request(places: Sequence[int]) -> list[BatchResultErrorEntryTypeDef]:
-        entries = [entry(place) for place in places]
+        entries = [
+            {"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": whole_seconds(time)}
+            for n, (handle, time) in ((place, times[place]) for place in places)
+        ]
         with translated("sqs:ChangeMessageVisibility", str(queue)):
             answer = client.change_message_visibility_batch(QueueUrl=queue.url, Entries=entries)  # type: ignore[arg-type]  # the stubs' entry
         return answer.get("Failed", [])
 
-    lost = _worthless(len(deliveries), request, f"sqs:ChangeMessageVisibility on {queue}")
-    return [deliveries[place][0] for place in lost]
+    return _worthless(len(times), request, f"sqs:ChangeMessageVisibility on {queue}")
 
 
 def delete(client: SQSClient, queue: Queue, deliveries: Sequence[Delivery]) -> None:
@@ -110,16 +113,21 @@ def delete(client: SQSClient, queue: Queue, deliveries: Sequence[Delivery]) -> N
     Raises:
         PermanentError, TransientError: a request failed, or one of its entries for another reason.
     """
+    delete_by_handle(client, queue, [Receipt.of(delivery).handle for delivery in deliveries])
+
+
+def delete_by_handle(client: SQSClient, queue: Queue, handles: Sequence[str]) -> None:
+    """As `delete`, by SQS's own receipts."""
 
     def request(places: Sequence[int]) -> list[BatchResultErrorEntryTypeDef]:
-        handles = [(str(place), Receipt.of(deliveries[place]).handle) for place in places]
+        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(place), "ReceiptHandle": handles[place]} for place in places
+        ]
         with translated("sqs:DeleteMessage", str(queue)):
-            answer = client.delete_message_batch(
-                QueueUrl=queue.url, Entries=[{"Id": n, "ReceiptHandle": handle} for n, handle in handles]
-            )
+            answer = client.delete_message_batch(QueueUrl=queue.url, Entries=entries)
         return answer.get("Failed", [])
 
-    _worthless(len(deliveries), request, f"sqs:DeleteMessage on {queue}")
+    _worthless(len(handles), request, f"sqs:DeleteMessage on {queue}")
 
 
 def _worthless(

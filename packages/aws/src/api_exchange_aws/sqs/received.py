@@ -96,10 +96,6 @@ class Received:
     @classmethod
     def from_queue(cls, queue: QueueName, message: MessageTypeDef, *, now: datetime) -> Received:
         """A message of ReceiveMessage."""
-        attributes = {
-            name: Attribute(one["DataType"], one.get("StringValue") or one.get("BinaryValue", ""))
-            for name, one in message.get("MessageAttributes", {}).items()
-        }
         return cls._made(
             queue,
             now,
@@ -107,7 +103,7 @@ class Received:
             handle=message["ReceiptHandle"],
             sqs_id=message["MessageId"],
             system={str(name): value for name, value in message["Attributes"].items()},
-            attributes=attributes,
+            attributes=attributes_of(message),
         )
 
     @classmethod
@@ -150,24 +146,33 @@ class Received:
             body_of(body),
             str(receipt),
             notes.spent + max(count, 1),
-            _time(system["SentTimestamp"]),
+            instant(system["SentTimestamp"]),
         )
         wait = _NO_TIME if notes.due_at is None else max(notes.due_at - now, _NO_TIME)
         return cls(delivery=delivery, wait=wait)
+
+
+def attributes_of(message: MessageTypeDef) -> dict[str, Attribute]:
+    """The attributes of a message of ReceiveMessage, notes included."""
+    return {
+        name: Attribute(one["DataType"], one.get("StringValue") or one.get("BinaryValue", ""))
+        for name, one in message.get("MessageAttributes", {}).items()
+    }
+
+
+def instant(milliseconds: str) -> datetime:
+    """The time that a timestamp of SQS tells."""
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
 
 
 def _too_early(notes: Notes, system: Mapping[str, str]) -> int:
     """How often the message was handed out before it was due: it was then hidden for as long as it can be."""
     if notes.due_at is None:
         return 0
-    early = notes.due_at - _time(system["ApproximateFirstReceiveTimestamp"])
+    early = notes.due_at - instant(system["ApproximateFirstReceiveTimestamp"])
     return max(0, ceil(early / LONGEST_HIDING))
 
 
 def _attribute(one: Mapping[str, Any]) -> Attribute:
     kind = one["dataType"]
     return Attribute(kind, b64decode(one["binaryValue"]) if kind.startswith("Binary") else one["stringValue"])
-
-
-def _time(milliseconds: str) -> datetime:
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)

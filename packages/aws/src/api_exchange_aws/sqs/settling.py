@@ -176,15 +176,19 @@ def _again(delivery: Delivery, spent: int, after: timedelta, now: datetime) -> C
 
 
 def _buried(delivery: Delivery, letter: bytes) -> Callable[[Queue], Parcel]:
-    """The letter, in a group of its own, so that no letter waits for another; it notes its message's group."""
+    """The letter, which no other waits for: it notes the group in which its message kept its place.
+
+    In a FIFO queue it is a group of its own. In a standard one it stays in that of its tenant, as its replay will be.
+    """
 
     def make(queue: Queue) -> Parcel:
         receipt = Receipt.of(delivery)
         notes = Notes(group=receipt.group if receipt.keeps_order else None)
+        of_tenant = receipt.group if receipt.deduplication is None else None
         return Parcel(
             body=letter,
             attributes={**receipt.attributes, **notes.attributes},
-            group=receipt.sqs_id if queue.keeps_order else None,
+            group=receipt.sqs_id if queue.keeps_order else of_tenant,
             deduplication=receipt.sqs_id if queue.keeps_order else None,
         )
 

@@ -74,11 +74,11 @@ class Notes:
             return cls()
         try:
             noted = json.loads(attribute.value)
-            due_at = noted.get("due_at")
+            due_at, group = noted.get("due_at"), noted.get("group")
             return cls(
                 spent=int(noted.get("spent", 0)),
                 due_at=None if due_at is None else datetime.fromisoformat(due_at).astimezone(UTC),
-                group=noted.get("group"),
+                group=group if isinstance(group, str) and _GROUP.fullmatch(group) else None,
             )
         except (AttributeError, TypeError, ValueError):
             return cls()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from dependency_injector import providers
 
 from api_exchange_core.cli.settings import settings_with
 from api_exchange_core.containers.local import LocalStore
 
 
-def store(database_url: str | None) -> LocalStore:
+@contextmanager
+def store(database_url: str | None) -> Iterator[LocalStore]:
     """The stores of the database at *database_url*, or at the one of the environment.
 
     Raises:
         DeclarationError: a setting is wrong.
     """
-    return LocalStore(settings=providers.Object(settings_with(database_url=database_url)))
+    opened = LocalStore(settings=providers.Object(settings_with(database_url=database_url)))
+    engine = opened.engine()
+    try:
+        yield opened
+    finally:
+        engine.dispose()

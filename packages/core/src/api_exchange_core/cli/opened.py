@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api_exchange_core.adapters.sql import migrate
+from api_exchange_core.adapters.telemetry.logging import configure_logging
 from api_exchange_core.cli.platforms import store_of_platform
 from api_exchange_core.containers.store import Store
 from api_exchange_core.domain.errors import DeclarationError
 
 
 @contextmanager
-def opened(database_url: str | None) -> Iterator[Store]:
+def opened(database_url: str | None, *, log_level: str = "WARNING") -> Iterator[Store]:
     """The stores of the platform that the environment names, closed after the block.
 
     Args:
         database_url: of their database; the environment's if not given.
+        log_level: least level of what is logged, to standard error, while the command works.
 
     Raises:
         DeclarationError: the platform is not known here, the URL is none, or the schema is not what this release
             works with.
         TransientError: the database could not be reached.
     """
-    store = store_of_platform()(database_url)
-    engine = store.engine()
-    try:
-        _check_schema(migrate.current(engine))
+    configure_logging(json=not sys.stderr.isatty(), level=log_level)
+    with store_of_platform()(database_url) as store:
+        _check_schema(migrate.current(store.engine()))
         yield store
-    finally:
-        engine.dispose()
 
 
 def _check_schema(revision: str | None) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dependency_injector import providers
+from dependency_injector import containers, providers
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -40,7 +40,6 @@ from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
 from api_exchange_core.adapters.telemetry.store_metrics import StoreMetrics
 from api_exchange_core.containers.operations import Operations
-from api_exchange_core.containers.store import Store
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Exchange
@@ -94,7 +93,7 @@ def _check_store(engine: Engine) -> None:
         )
 
 
-class LocalStore(Store):
+class LocalStore(containers.DeclarativeContainer):
     """One machine's stores: an SQL database that is store and queue in one, and what operators do with them."""
 
     settings = providers.Dependency(instance_of=LocalSettings)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
 from api_exchange_core.containers.operations import Operations
 from api_exchange_core.ports.clock import Clock
@@ -19,22 +20,46 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-class Store(containers.DeclarativeContainer):
-    """The stores of a deployment, and what operators do with them. A platform's container fills every slot."""
+class Store(Protocol):
+    """The stores of a deployment, and what operators do with them: the providers of a platform's container."""
 
-    clock: providers.Provider[Clock]
-    sleeper: providers.Provider[Sleeper]
-    engine: providers.Provider[Engine]
-    tenants: providers.Provider[TenantDirectory]
-    token_store: providers.Provider[TokenStore]
-    eraser: providers.Provider[Eraser]
-    retention: providers.Provider[RetentionStore]
-    operations: providers.Container[Operations]
+    @property
+    def clock(self) -> providers.Provider[Clock]:
+        """Of what tells the time."""
+
+    @property
+    def sleeper(self) -> providers.Provider[Sleeper]:
+        """Of what waits."""
+
+    @property
+    def engine(self) -> providers.Provider[Engine]:
+        """Of the database's connections."""
+
+    @property
+    def tenants(self) -> providers.Provider[TenantDirectory]:
+        """Of who the tenants are."""
+
+    @property
+    def token_store(self) -> providers.Provider[TokenStore]:
+        """Of where tokens are."""
+
+    @property
+    def eraser(self) -> providers.Provider[Eraser]:
+        """Of what erases."""
+
+    @property
+    def retention(self) -> providers.Provider[RetentionStore]:
+        """Of what removes by age."""
+
+    @property
+    def operations(self) -> providers.Container[Operations]:
+        """The use cases of operators."""
 
 
-OpenStore: TypeAlias = Callable[[str | None], Store]
-"""Makes the store of the deployment that the environment tells of. It is handed the URL of the database if one was
-given on the command line, and raises a `DeclarationError` if a setting is missing or wrong.
+OpenStore: TypeAlias = "Callable[[str | None], AbstractContextManager[Store]]"
+"""Opens the store of the deployment that the environment tells of, and closes its connections after the block. It is
+handed the URL of the database if one was given on the command line, and raises a `DeclarationError` if a setting is
+missing or wrong.
 
 An adapter registers its own as an entry point of the group ``api_exchange.platforms``; its name is what
 ``API_EXCHANGE_PLATFORM`` is set to."""

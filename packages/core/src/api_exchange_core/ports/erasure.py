@@ -49,6 +49,14 @@ class Eraser(Protocol):
         """
 
     @abstractmethod
+    def count(self, erasure_id: str, part: str, number: int) -> None:
+        """Add to the record what was removed from a place that is not in this store.
+
+        Raises:
+            TransientError: it is unknown whether it was added.
+        """
+
+    @abstractmethod
     def finish(self, erasure_id: str, *, files: int, now: datetime) -> None:
         """Note in the record that all is gone, *files* of output included."""
 

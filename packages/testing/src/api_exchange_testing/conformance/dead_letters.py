@@ -253,7 +253,10 @@ def _buried(
     """Let *message* die; its letter."""
     name = transport.queue if queue is None else queue
     letter = encode_letter(message, _failure(name))
-    _bury(transport, encode(message), letter, queue=name, tenant=tenant, ordering_key=ordering_key)
+    body = encode(message)
+    _bury(
+        transport, body, letter, message_id=message.id, queue=name, tenant=tenant, ordering_key=ordering_key
+    )
     return letter
 
 
@@ -262,12 +265,14 @@ def _bury(
     body: bytes,
     letter: bytes,
     *,
+    message_id: str = "message-1",
     queue: QueueName | None = None,
     tenant: TenantId = TENANT,
     ordering_key: str | None = None,
 ) -> None:
     name = transport.queue if queue is None else queue
-    transport.publisher.publish([outgoing(queue=name, body=body, tenant=tenant, ordering_key=ordering_key)])
+    sent = outgoing(message_id, queue=name, body=body, tenant=tenant, ordering_key=ordering_key)
+    transport.publisher.publish([sent])
     transport.settle([transport.receive_one(name)], DeadLetter(letter, reason="dead"))
 
 

@@ -120,6 +120,20 @@ class EraserSuite(StorageSuite):
         (kept,) = records.records()
         assert list(kept.removed.values()) == [7]
 
+    def test_what_other_stores_have_removed_is_counted_beside_it(
+        self, units: UnitOfWorkFactory, eraser: Eraser, records: Eraser
+    ) -> None:
+        with units.begin(TENANT) as unit:
+            unit.journal.complete([entry()])
+            unit.commit()
+        eraser.begin(record())
+        (part,) = eraser.held(Subject(TENANT))
+        eraser.remove(Subject(TENANT), part, erasure_id="record-1", limit=_ALL)
+        eraser.count("record-1", "elsewhere", 2)
+        eraser.count("record-1", "elsewhere", 3)
+        (kept,) = records.records()
+        assert dict(kept.removed) == {part: 1, "elsewhere": 5}
+
     def test_an_entity_goes_with_all_that_is_about_it(
         self, storage: Storage, units: UnitOfWorkFactory, elsewhere: UnitOfWorkFactory, eraser: Eraser
     ) -> None:

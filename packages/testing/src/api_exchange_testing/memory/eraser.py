@@ -84,6 +84,11 @@ class InMemoryEraser(Eraser):
         return len(rows)
 
     @override
+    def count(self, erasure_id: str, part: str, number: int) -> None:
+        with self._store.changed:
+            self._count(erasure_id, part, number)
+
+    @override
     def finish(self, erasure_id: str, *, files: int, now: datetime) -> None:
         with self._store.changed:
             if files:

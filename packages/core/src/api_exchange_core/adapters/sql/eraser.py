@@ -98,6 +98,11 @@ class SqlEraser(Eraser):
         return removed
 
     @override
+    def count(self, erasure_id: str, part: str, number: int) -> None:
+        with writing(self.engine) as connection:
+            _count(connection, erasure_id, part, number)
+
+    @override
     def finish(self, erasure_id: str, *, files: int, now: datetime) -> None:
         with writing(self.engine) as connection:
             if files:

@@ -79,8 +79,5 @@ def roles(
 def _engine(database_url: str | None) -> Iterator[Engine]:
     from api_exchange_core.cli.platforms import store_of_platform
 
-    engine = store_of_platform()(database_url).engine()
-    try:
-        yield engine
-    finally:
-        engine.dispose()
+    with store_of_platform()(database_url) as store:
+        yield store.engine()

@@ -131,9 +131,6 @@ def reset(
     json: Json = False,
 ) -> None:
     """Put a source back to its beginning. A run that is under way ends without writing anything more."""
-    import sys
-
-    from api_exchange_core.adapters.telemetry.logging import configure_logging
     from api_exchange_core.cli.confirm import confirmed
     from api_exchange_core.cli.opened import opened
     from api_exchange_core.cli.operator import operator
@@ -143,8 +140,7 @@ def reset(
     whose, who = tenant_id(tenant), operator(by)
     if not yes and not confirmed(f"reset source {name} of {tenant}, so that all of it is extracted again?"):
         raise typer.Abort
-    configure_logging(json=not sys.stderr.isatty())
-    with opened(database_url) as store:
+    with opened(database_url, log_level="INFO") as store:
         before = store.operations.reset_source().reset(whose, name, by=who)
     said(
         {"tenant": tenant, "source": name, "version": before.version + 1, "was_running": before.is_running},
