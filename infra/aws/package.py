@@ -4,7 +4,7 @@ The same sources give the same bytes: names are sorted, times and rights are fix
 something was installed is left out. Libraries are the wheels for Lambda's Python and processor, not this machine's.
 
 A function cannot write beside its code, and would compile all of it at each start: if this Python is Lambda's, the
-bytecode goes along. The SDK describes only those services of AWS that functions call: all would be half of the zip.
+bytecode goes along. The SDK describes only those services of AWS that functions call: all would be 16 MB more.
 """
 
 from __future__ import annotations
