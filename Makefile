@@ -70,10 +70,10 @@ lock: $(READY)  ## compile requirements.lock anew (UPGRADE=--upgrade to move the
 	  --python-version 3.11 -c requirements.lock --custom-compile-command "make lock" - -o requirements-uv.lock
 
 package-aws: $(READY)  ## what Lambda loads, for infra/aws: dist/orders-aws.zip, the same bytes for the same sources
-	@$(BIN)/python -m infra.aws.package
+	@$(BIN)/python -m infra.aws.package $(PACKAGE)
 
 package-azure: $(READY)  ## what a function app loads, for infra/azure: dist/orders-azure.zip, the same bytes alike
-	@$(BIN)/python -m infra.azure.package
+	@$(BIN)/python -m infra.azure.package $(PACKAGE)
 
 clean:  ## remove what the targets made
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

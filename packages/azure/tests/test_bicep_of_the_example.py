@@ -96,16 +96,17 @@ def test_the_host_lets_a_batch_take_as_long_as_it_renews_its_locks() -> None:
 
 
 @pytest.mark.slow
-def test_the_package_is_the_same_for_the_same_sources_and_made_for_the_cloud() -> None:
-    first = ORDERS.write().read_bytes()
-    zipped = ORDERS.write()
-    assert zipped.read_bytes() == first
-    with zipfile.ZipFile(zipped) as archive:
+def test_the_package_is_the_same_for_the_same_sources_and_made_for_the_cloud(tmp_path: Path) -> None:
+    first, again = tmp_path / "first.zip", tmp_path / "again.zip"
+    ORDERS.write(first)
+    ORDERS.write(again)
+    assert first.read_bytes() == again.read_bytes()
+    with zipfile.ZipFile(first) as archive:
         names = archive.namelist()
     assert {"function_app.py", "host.json", "examples/orders/app.py"} <= set(names)
-    libraries = {name.removeprefix(f"{ORDERS.libraries}/").split("/")[0] for name in names if "/" in name}
+    libraries = {name.removeprefix(f"{ORDERS.libraries}/").split("/")[0] for name in names}
     assert {"api_exchange_core", "api_exchange_azure", "azure", "psycopg"} <= libraries
     assert not {"api_exchange_testing", "boto3", "pytest", "hypothesis"} & libraries
-    compiled = [name for name in names if name.endswith(".so")]
-    assert all("cpython-313-x86_64" in name or ".abi3." in name for name in compiled if "cpython" in name)
-    assert any("cpython-313" in name for name in compiled)
+    compiled = [name for name in names if "cpython-" in name and name.endswith(".so")]
+    assert compiled
+    assert all("cpython-313-x86_64" in name for name in compiled)

@@ -1,19 +1,21 @@
 """Clients of AWS: timeouts and retries.
 
-Region, credentials and endpoints (``AWS_ENDPOINT_URL``) are boto3's own to find.
+Region, credentials and endpoints (``AWS_ENDPOINT_URL``) are botocore's own to find, as for boto3, whose clients these
+are. boto3 itself is not loaded: what it adds, resources and transfers of files, takes time and serves nothing here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from api_exchange_core.domain.errors import DeclarationError
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
@@ -31,44 +33,38 @@ _CONFIG: Final = Config(
 )
 
 
-def sqs_client() -> SQSClient:
+def sqs_client(session: Session) -> SQSClient:
     """A client of SQS.
+
+    Args:
+        session: what it has read of AWS's endpoints serves all clients that are made of it.
 
     Raises:
         DeclarationError: no region is configured, or the configuration cannot be read.
     """
+    return cast("SQSClient", _client(session, "sqs", "SQS"))
+
+
+def dynamodb_client(session: Session) -> DynamoDBClient:
+    """A client of DynamoDB; as `sqs_client`."""
+    return cast("DynamoDBClient", _client(session, "dynamodb", "DynamoDB"))
+
+
+def secrets_manager_client(session: Session) -> SecretsManagerClient:
+    """A client of Secrets Manager; as `sqs_client`."""
+    return cast("SecretsManagerClient", _client(session, "secretsmanager", "Secrets Manager"))
+
+
+def ssm_client(session: Session) -> SSMClient:
+    """A client of the Parameter Store; as `sqs_client`."""
+    return cast("SSMClient", _client(session, "ssm", "the Parameter Store"))
+
+
+def _client(session: Session, service: str, called: str) -> BaseClient:
     try:
-        return boto3.client("sqs", config=_CONFIG)
+        return session.create_client(service, config=_CONFIG)
     except (BotoCoreError, ValueError) as error:
-        raise _unmade("SQS", error) from error
-
-
-def dynamodb_client() -> DynamoDBClient:
-    """A client of DynamoDB; errors as of `sqs_client`."""
-    try:
-        return boto3.client("dynamodb", config=_CONFIG)
-    except (BotoCoreError, ValueError) as error:
-        raise _unmade("DynamoDB", error) from error
-
-
-def secrets_manager_client() -> SecretsManagerClient:
-    """A client of Secrets Manager; errors as of `sqs_client`."""
-    try:
-        return boto3.client("secretsmanager", config=_CONFIG)
-    except (BotoCoreError, ValueError) as error:
-        raise _unmade("Secrets Manager", error) from error
-
-
-def ssm_client() -> SSMClient:
-    """A client of the Parameter Store; errors as of `sqs_client`."""
-    try:
-        return boto3.client("ssm", config=_CONFIG)
-    except (BotoCoreError, ValueError) as error:
-        raise _unmade("the Parameter Store", error) from error
-
-
-def _unmade(service: str, error: Exception) -> DeclarationError:
-    return DeclarationError(
-        f"no client of {service} could be made: {error} Lambda sets AWS_REGION by itself; elsewhere set "
-        "AWS_DEFAULT_REGION, or a profile"
-    )
+        raise DeclarationError(
+            f"no client of {called} could be made: {error} Lambda sets AWS_REGION by itself; elsewhere set "
+            "AWS_DEFAULT_REGION, or a profile"
+        ) from error

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.session import Session
 from dependency_injector import containers, providers
 
 from api_exchange_aws.clients import dynamodb_client, secrets_manager_client, sqs_client
@@ -104,7 +105,8 @@ class AwsParts(containers.DeclarativeContainer):
     sleeper = providers.Singleton(SystemSleeper)
     observer: providers.Singleton[Observer] = providers.Singleton(TelemetryObserver)
 
-    secrets = providers.Singleton(SecretsManagerSecrets, providers.Singleton(secrets_manager_client))
+    session = providers.Singleton(Session)
+    secrets = providers.Singleton(SecretsManagerSecrets, providers.Singleton(secrets_manager_client, session))
     engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets.provider)
     outbox = providers.Singleton(SqlOutboxRelaySource, engine)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
@@ -117,14 +119,14 @@ class AwsParts(containers.DeclarativeContainer):
         clock,
         keyring=settings.provided.keys_secret,
     )
-    dynamodb = providers.Singleton(dynamodb_client)
+    dynamodb = providers.Singleton(dynamodb_client, session)
     token_store = providers.Singleton(_token_store, settings, engine, clock, dynamodb.provider)
     eraser = providers.Singleton(_eraser, engine, token_store)
     retention = providers.Singleton(SqlRetentionStore, engine)
     leases = providers.Singleton(SqlLeases, engine)
     files = providers.Singleton(_files, settings.provided.output_folder)
 
-    sqs = providers.Singleton(sqs_client)
+    sqs = providers.Singleton(sqs_client, session)
     queues = providers.Singleton(Queues, sqs, settings.provided.queue_prefix)
     inspector = providers.Singleton(SqsQueueInspector, sqs, queues)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -89,7 +91,12 @@ def create_lambda_handler(exchange: Exchange, *, container: AwsContainer | None 
     Raises:
         DeclarationError: a setting is missing or wrong.
     """
-    # Whoever imports the package for its names alone does not pay for SQLAlchemy and boto3.
+    with _no_garbage_collection():
+        return _created(exchange, container)
+
+
+def _created(exchange: Exchange, container: AwsContainer | None) -> LambdaHandler:
+    # Whoever imports the package for its names alone does not pay for SQLAlchemy and botocore.
     from api_exchange_aws.containers import aws_container
     from api_exchange_aws.emf import EmfObserver
     from api_exchange_aws.logs import configure_logs
@@ -126,6 +133,18 @@ def create_lambda_handler(exchange: Exchange, *, container: AwsContainer | None 
             prefix=settings.queue_prefix,
         ),
     )
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """What is loaded within the block stays: to look for garbage in it takes time, and finds none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _nothing() -> None:

@@ -22,6 +22,8 @@ REGION: Final = "eu-west-1"
 ACCOUNT: Final = "123456789012"
 _STARTUP: Final = 30.0
 _TRIES: Final = 3
+_ROOM: Final = 4 * 1024**3
+"""Bytes. Each function has its code unpacked: thousands of files, which a disk takes long to write and to remove."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +60,7 @@ class Ministack:
     @classmethod
     def _started(cls, interpreter: Path) -> Self:
         port = _free_port()
-        folder = Path(tempfile.mkdtemp(prefix="api-exchange-ministack-"))
+        folder = Path(tempfile.mkdtemp(prefix="api-exchange-ministack-", dir=_memory()))
         settings = {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
@@ -137,6 +139,13 @@ class Ministack:
         if pipe is None:
             raise RuntimeError("ministack was started without its pipes")
         return pipe
+
+
+def _memory() -> str | None:
+    """Where files are kept in memory, if there is such a place with room enough."""
+    place = "/dev/shm"
+    has_room = os.access(place, os.W_OK) and shutil.disk_usage(place).free > _ROOM
+    return place if has_room else None
 
 
 def _free_port() -> int:

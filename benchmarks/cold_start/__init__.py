@@ -1,0 +1,1 @@
+"""What a function costs before it does anything: to load, and to keep."""
