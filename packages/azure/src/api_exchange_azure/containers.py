@@ -157,10 +157,12 @@ class AzureContainer(containers.DeclarativeContainer):
                 ServiceBusMessageConsumer,
                 service_bus,
                 service_bus_copies,
+                clock,
                 prefix=settings.provided.queue_prefix,
+                session_queues=settings.provided.session_queues,
                 wait=providers.Factory(timedelta, seconds=settings.provided.poll_wait),
             ),
-            storage=providers.Singleton(StorageQueueConsumer, storage_queues, storage_copies),
+            storage=providers.Singleton(StorageQueueConsumer, storage_queues, storage_copies, clock),
         ),
         claims,
     )
