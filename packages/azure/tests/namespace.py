@@ -20,6 +20,7 @@ from api_exchange_testing.servicebus import Queue, ServiceBusBroker
 PREFIX = "test-"
 QUEUES = ("orders-in", "orders-out")
 IN_ORDER = QueueName("in-order")
+ALSO_IN_ORDER = QueueName("also-in-order")
 LOCK = timedelta(minutes=1)
 
 
@@ -48,18 +49,22 @@ class Namespace:
     clock: BrokerClock
     client: ServiceBusClient
     senders: Senders
-    session_queues: frozenset[QueueName] = field(default=frozenset({IN_ORDER}))
+    session_queues: frozenset[QueueName] = field(default=frozenset({IN_ORDER, ALSO_IN_ORDER}))
 
     @classmethod
     def start(cls) -> Self:
-        """Start one with two queues that have room for the suites, and one with sessions."""
+        """Start one with two queues that have room for the suites, and two with sessions."""
         names = [f"{PREFIX}{name}" for name in QUEUES]
+        in_order = [f"{PREFIX}{name}" for name in (IN_ORDER, ALSO_IN_ORDER)]
         broker = ServiceBusBroker(
             queues=[
                 *(Queue(name, lock_duration=LOCK, max_delivery_count=100) for name in names),
                 *(f"{name}-dlq" for name in names),
-                Queue(PREFIX + IN_ORDER, requires_session=True, max_delivery_count=100),
-                f"{PREFIX}{IN_ORDER}-dlq",
+                *(
+                    Queue(name, lock_duration=LOCK, requires_session=True, max_delivery_count=100)
+                    for name in in_order
+                ),
+                *(f"{name}-dlq" for name in in_order),
             ]
         ).start()
         client = ServiceBusClient.from_connection_string(broker.connection_string, retry_total=0)
@@ -78,12 +83,17 @@ class Namespace:
     def consumer(self) -> ServiceBusMessageConsumer:
         """A consumer with links of its own."""
         return ServiceBusMessageConsumer(
-            self.client, self.copies, prefix=PREFIX, wait=timedelta(seconds=0.25)
+            self.client,
+            self.copies,
+            self.clock,
+            prefix=PREFIX,
+            session_queues=self.session_queues,
+            wait=timedelta(seconds=0.25),
         )
 
     def purge(self) -> None:
         """Empty all queues."""
-        for name in (*QUEUES, IN_ORDER):
+        for name in (*QUEUES, IN_ORDER, ALSO_IN_ORDER):
             for path in (name, f"{name}-dlq", f"{name}/$DeadLetterQueue"):
                 self.broker.purge(PREFIX + path)
 

@@ -18,7 +18,7 @@ from api_exchange_testing.conformance import (
     QueueTraits,
     Transport,
 )
-from packages.azure.tests.namespace import LOCK, PREFIX, QUEUES, Namespace
+from packages.azure.tests.namespace import ALSO_IN_ORDER, IN_ORDER, LOCK, PREFIX, QUEUES, Namespace
 
 _WHOLE = 192 * 1024
 
@@ -57,3 +57,24 @@ class TestServiceBus(MessagePublisherSuite, MessageConsumerSuite):
             consumer=ClaimCheckConsumer(consumer, claims),
             traits=QueueTraits(ordering_keys=False, fair=False, max_body=256 * 1024, max_delay=MAX_DELAY),
         )
+
+
+@pytest.mark.slow  # each session takes half a second to open
+class TestSessions(MessagePublisherSuite, MessageConsumerSuite):
+    """Queues that require sessions. Each test has its own consumer, since one holds the sessions it has accepted."""
+
+    @pytest.fixture
+    def clock(self, namespace: Namespace) -> PassingTime:
+        return namespace.clock
+
+    @pytest.fixture
+    def transport(self, namespace: Namespace) -> Iterator[Transport]:
+        consumer = namespace.consumer()
+        claims = ClaimCheck(InMemoryPayloadStore(), _WHOLE)
+        yield Transport(
+            publisher=ClaimCheckPublisher(namespace.publisher, claims),
+            consumer=ClaimCheckConsumer(consumer, claims),
+            queues=(IN_ORDER, ALSO_IN_ORDER),
+            traits=QueueTraits(oldest_first=False, fair=False, max_body=256 * 1024, max_delay=MAX_DELAY),
+        )
+        consumer.close()

@@ -57,7 +57,7 @@ class TestStorageQueue(MessagePublisherSuite, MessageConsumerSuite, QueueInspect
         return _AzuriteClock(azurite)
 
     @pytest.fixture
-    def transport(self, azurite: Azurite) -> Transport:
+    def transport(self, azurite: Azurite, clock: PassingTime) -> Transport:
         service = QueueServiceClient.from_connection_string(azurite.connection_string)
         queues = StorageQueues(service, f"t{uuid4().hex[:8]}-")
         for name in ("orders-in", "orders-in-dlq", "orders-out", "orders-out-dlq"):
@@ -65,7 +65,7 @@ class TestStorageQueue(MessagePublisherSuite, MessageConsumerSuite, QueueInspect
         claims = ClaimCheck(InMemoryPayloadStore(), MAX_BODY - NOTES_ROOM)
         return Transport(
             publisher=ClaimCheckPublisher(StorageQueuePublisher(queues), claims),
-            consumer=ClaimCheckConsumer(StorageQueueConsumer(queues, StorageCopies(queues)), claims),
+            consumer=ClaimCheckConsumer(StorageQueueConsumer(queues, StorageCopies(queues), clock), claims),
             inspector=StorageQueueInspector(queues),
             traits=QueueTraits(
                 oldest_first=False,

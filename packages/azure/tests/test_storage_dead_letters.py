@@ -95,10 +95,10 @@ class TestStorageQueueDeadLetters(DeadLettersSuite):
         return _AzuriteClock(azurite)
 
     @pytest.fixture
-    def transport(self, queues: StorageQueues) -> Transport:
+    def transport(self, queues: StorageQueues, clock: PassingTime) -> Transport:
         return Transport(
             publisher=StorageQueuePublisher(queues),
-            consumer=StorageQueueConsumer(queues, StorageCopies(queues)),
+            consumer=StorageQueueConsumer(queues, StorageCopies(queues), clock),
             traits=QueueTraits(
                 oldest_first=False,
                 ordering_keys=False,

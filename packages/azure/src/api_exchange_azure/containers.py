@@ -208,11 +208,13 @@ class AzureContainer(AzureParts):
                 ServiceBusMessageConsumer,
                 AzureParts.service_bus,
                 AzureParts.service_bus_copies,
+                AzureParts.clock,
                 prefix=AzureParts.settings.provided.queue_prefix,
+                session_queues=AzureParts.settings.provided.session_queues,
                 wait=providers.Factory(timedelta, seconds=AzureParts.settings.provided.poll_wait),
             ),
             storage=providers.Singleton(
-                StorageQueueConsumer, AzureParts.storage_queues, AzureParts.storage_copies
+                StorageQueueConsumer, AzureParts.storage_queues, AzureParts.storage_copies, AzureParts.clock
             ),
         ),
         AzureParts.claims,

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,8 +60,19 @@ def installed() -> Installed:
     return Installed(programs / "node", folder / "node_modules/azurite/dist/src/azurite.js")
 
 
+def trusting(environment: Mapping[str, str]) -> dict[str, str]:
+    """*environment*, in which uv and Node trust what the machine trusts, as pip does: its own authorities included.
+
+    What is set there already is kept: Node's authorities of ``NODE_EXTRA_CA_CERTS`` are trusted as well.
+    """
+    options = environment.get("NODE_OPTIONS", "").split()
+    if not any(option.startswith(("--use-system-ca", "--use-openssl-ca")) for option in options):
+        options.append("--use-system-ca")
+    return {"UV_SYSTEM_CERTS": "1", **environment, "NODE_OPTIONS": " ".join(options)}
+
+
 def _run(*command: str | Path) -> None:
-    environment = {"UV_SYSTEM_CERTS": "1"} | os.environ | {"UV_PYTHON_DOWNLOADS": "never"}
+    environment = trusting(os.environ) | {"UV_PYTHON_DOWNLOADS": "never"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()

@@ -2,162 +2,203 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from azure.servicebus.exceptions import MessageAlreadySettled, MessageLockLostError, MessageNotFoundError
 from typing_extensions import override
 
 from api_exchange_azure.errors import translated
+from api_exchange_azure.held import HeldMessages
 from api_exchange_azure.servicebus.copies import ServiceBusCopies
-from api_exchange_azure.servicebus.received import Received
-from api_exchange_azure.servicebus.wire import properties_of
-from api_exchange_core.domain.delivery import Complete, Delivery, Disposition, Retry, Settlement
-from api_exchange_core.domain.errors import ExchangeError
+from api_exchange_azure.servicebus.link import Handed, Link
+from api_exchange_azure.servicebus.sessions import SessionSource
+from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Disposition, Retry, Settlement
+from api_exchange_core.domain.errors import ExchangeError, TransientError
 from api_exchange_core.domain.names import QueueName
+from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_consumer import MessageConsumer
 
 if TYPE_CHECKING:
-    from azure.servicebus import ServiceBusClient, ServiceBusReceivedMessage, ServiceBusReceiver
+    from azure.servicebus import ServiceBusClient
 
-_WORTHLESS: Final = (MessageLockLostError, MessageAlreadySettled, MessageNotFoundError)
 _NO_TIME: Final = timedelta(0)
-
-
-@dataclass(slots=True, eq=False)
-class _Shared:
-    """A receiver, which one thread may use at a time."""
-
-    receiver: ServiceBusReceiver
-    lock: Lock = field(default_factory=Lock)
-
-
-@dataclass(slots=True, eq=False)
-class _Held:
-    """A message under a lock that this process was given."""
-
-    received: Received
-    message: ServiceBusReceivedMessage
-    source: _Shared
 
 
 class ServiceBusMessageConsumer(MessageConsumer):
     """Takes messages out of queues of Service Bus under peek-lock, the oldest first, of whatever tenant.
 
     How long a message is locked is the queue's to say (its lock duration, 5 minutes at most); a renewal is for as long
-    again. The visibility that callers ask for is to be no longer than that. Queues that require sessions are for
-    functions: this consumer reads none, and says so.
+    again. The visibility that callers ask for is to be no longer than that. Of queues that require sessions it accepts
+    sessions, and keeps order within each; see `SessionSource`.
+
+    What the broker sends while nobody receives lies in the link for up to 5 seconds, locked, before the client library
+    gives it back, and longer if the process was stopped meanwhile. Whose lock has ended on the way is not handed out:
+    it is in the queue again, or somebody else's.
 
     Args:
         client: of the namespace.
         copies: of what is to wait, and letters.
+        clock: tells whether locks are good, which this machine and Service Bus must agree on.
         prefix: what this deployment's queues begin with.
+        session_queues: those that require sessions.
         wait: how long a receive may wait for the first message; more than nothing.
+
+    Attributes:
+        held: what was handed out, and is neither settled nor lost.
     """
 
     def __init__(
-        self, client: ServiceBusClient, copies: ServiceBusCopies, *, prefix: str = "", wait: timedelta
+        self,
+        client: ServiceBusClient,
+        copies: ServiceBusCopies,
+        clock: Clock,
+        *,
+        prefix: str = "",
+        session_queues: AbstractSet[QueueName] = frozenset(),
+        wait: timedelta,
     ) -> None:
         self._client = client
         self._copies = copies
+        self._clock = clock
         self._prefix = prefix
+        self._session_queues = session_queues
         self._wait = wait
-        self._receivers: dict[QueueName, _Shared] = {}
-        self._links = ExitStack()
-        self._held: dict[str, _Held] = {}
+        self._links: dict[QueueName, Link] = {}
+        self._sessions: dict[QueueName, SessionSource] = {}
+        self.held: HeldMessages[Handed] = HeldMessages()
         self._making = Lock()
 
     @override
     def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
-        shared = self._shared(queue)
-        with shared.lock, translated("receive", self._named(queue)):
-            messages = shared.receiver.receive_messages(max_messages, self._wait.total_seconds())
-        held = [_Held(_received(queue, one), one, shared) for one in messages]
-        self._held.update({one.received.receipt: one for one in held})
-        return [one.received.delivery for one in held]
+        self._forget()
+        if queue in self._session_queues:
+            handed = self._of_sessions(queue).receive(max_messages, self._clock.now())
+        else:
+            handed = self._received(queue, max_messages)
+        for one in handed:
+            self._keep(one)
+        return [one.received.delivery for one in handed]
 
     @override
     def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
-        return [one for one in deliveries if not self._renew(one)]
+        self._forget()
+        for queue in {one.queue for one in deliveries} & self._sessions.keys():
+            self._sessions[queue].keep(self._clock.now())
+        return [one for one in deliveries if not self._extended(one)]
 
     @override
     def settle(self, settlements: Sequence[Settlement]) -> None:
+        self._forget()
         errors: list[ExchangeError] = []
         for settlement in settlements:
-            held = self._held.pop(settlement.delivery.receipt, None)
-            if held is None:
-                continue  # settled before
+            one = self.held.take(settlement.delivery.receipt)
+            if one is None:
+                continue  # settled before, or lost
             try:
-                self._end(held, settlement.disposition)
+                self._end(one, settlement.disposition)
             except ExchangeError as error:
+                self._lose(one)
                 errors.append(error)
         if errors:
             raise errors[0]
 
     def close(self) -> None:
-        """Close all links; what is locked comes back when its lock ends."""
+        """Close all links; what is locked comes back when its lock ends, and what is in a session at once."""
         with self._making:
-            self._links.close()
-            self._receivers.clear()
-            self._held.clear()
+            for sessions in self._sessions.values():
+                sessions.close()
+            self._sessions.clear()
+            for link in self._links.values():
+                link.receiver.close()
+            self._links.clear()
+            self.held.clear()
 
-    def _end(self, held: _Held, disposition: Disposition) -> None:
+    def _received(self, queue: QueueName, most: int) -> list[Handed]:
+        link = self._link(queue)
+        for _ in range(2):
+            try:
+                messages = link.receive(most, self._wait)
+            except TransientError:
+                # The library would open the link again in the time of a receive, which may be too short for it.
+                self._drop(queue, link)
+                raise
+            now = self._clock.now()
+            good = [one for one in messages if link.until(one, now=now) > now]
+            if good or not messages:
+                return [Handed.of(queue, one, link) for one in good]
+        raise TransientError(
+            f"receive on {link.named}: the lock of each message had ended when it came, by the clock of this machine: "
+            "set it, or give the queue a longer lock duration"
+        )
+
+    def _forget(self) -> None:
+        """What is locked for somebody else by now is settled by nobody here."""
+        for one in self.held.forget(self._clock.now()):
+            self._lose(one)
+
+    def _keep(self, one: Handed) -> None:
+        until = one.link.until(one.message, now=self._clock.now())
+        self.held.keep(one.received.receipt, one, until=until)
+
+    def _end(self, one: Handed, disposition: Disposition) -> None:
+        sessions = self._sessions.get(one.received.queue)
         match disposition:
             case Complete():
-                self._tell(held, "complete", held.source.receiver.complete_message)
+                one.link.complete(one.message)
             case Retry(after) if after <= _NO_TIME:
-                self._tell(held, "abandon", held.source.receiver.abandon_message)
+                one.link.abandon(one.message)
+            case Retry(after) | Defer(after) if sessions is not None and one.received.keeps_order:
+                counts = isinstance(disposition, Retry)
+                sessions.hold(one, until=self._clock.now() + after, counts=counts)
             case _:
                 # A lock that cannot be renewed is gone: the message is somebody else's, and no copy of it is due.
-                if self._tell(held, "renew the lock", held.source.receiver.renew_message_lock):
-                    self._copies.send([(held.received, disposition)])
-                    self._tell(held, "complete", held.source.receiver.complete_message)
+                if one.link.renew(one.message):
+                    self._copies.send([(one.received, disposition)])
+                    one.link.complete(one.message)
+        if sessions is not None:
+            sessions.ended(one)
 
-    def _renew(self, delivery: Delivery) -> bool:
-        held = self._held.get(delivery.receipt)
-        if held is None:
+    def _extended(self, delivery: Delivery) -> bool:
+        one = self.held.find(delivery.receipt)
+        if one is None:
             return False
-        kept = self._tell(held, "renew the lock", held.source.receiver.renew_message_lock)
-        if not kept:
-            self._held.pop(delivery.receipt, None)
-        return kept
+        if one.link.renew(one.message):
+            self._keep(one)
+            return True
+        self.held.take(delivery.receipt)
+        self._lose(one)
+        return False
 
-    def _tell(self, held: _Held, action: str, call: Callable[[ServiceBusReceivedMessage], object]) -> bool:
-        """Whether the lock was good for it."""
-        with held.source.lock, translated(action, self._named(held.received.queue)):
-            try:
-                call(held.message)
-            except _WORTHLESS:
-                return False
-        return True
+    def _lose(self, one: Handed) -> None:
+        sessions = self._sessions.get(one.received.queue)
+        if sessions is not None:
+            sessions.lost(one)
 
-    def _shared(self, queue: QueueName) -> _Shared:
+    def _link(self, queue: QueueName) -> Link:
         with self._making:
-            shared = self._receivers.get(queue)
-            if shared is None:
+            link = self._links.get(queue)
+            if link is None:
+                path = self._prefix + queue
+                named = f"queue {path!r}"
                 # Opened here: to open a link may take longer than a receive may wait.
-                with translated("receive", self._named(queue)):
-                    receiver = self._client.get_queue_receiver(self._prefix + queue)
-                    shared = _Shared(self._links.enter_context(receiver))
-                self._receivers[queue] = shared
-            return shared
+                with translated("receive", named):
+                    receiver = self._client.get_queue_receiver(path).__enter__()
+                link = self._links[queue] = Link(receiver, named)
+            return link
 
-    def _named(self, queue: QueueName) -> str:
-        return f"queue {self._prefix + queue!r}"
+    def _drop(self, queue: QueueName, link: Link) -> None:
+        with self._making:
+            if self._links.get(queue) is link:
+                del self._links[queue]
+        link.receiver.close()
 
-
-def _received(queue: QueueName, message: ServiceBusReceivedMessage) -> Received:
-    return Received(
-        queue=queue,
-        receipt=str(message.lock_token),
-        message_id=message.message_id or str(message.sequence_number),
-        body=b"".join(message.body),
-        properties=properties_of(message),
-        session=None,  # a session that the queue does not require says nothing
-        times=(message.delivery_count or 0) + 1,  # AMQP counts failed deliveries
-        enqueued_at=message.enqueued_time_utc,
-    )
+    def _of_sessions(self, queue: QueueName) -> SessionSource:
+        with self._making:
+            sessions = self._sessions.get(queue)
+            if sessions is None:
+                path = self._prefix + queue
+                sessions = self._sessions[queue] = SessionSource(self._client, queue, path, self._wait)
+            return sessions

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from api_exchange_azure.servicebus.wire import NOTES, Notes, Parcel, broker_id, properties_of
+from api_exchange_azure.servicebus.wire import NOTES, Notes, Parcel, body_of, broker_id, properties_of
 from api_exchange_core.domain.dead_letter import LetterId, StoredLetter, revived
 from api_exchange_core.domain.errors import DeclarationError, PermanentError
 from api_exchange_core.domain.names import QueueName, dead_letter_queue, queue_name
@@ -62,7 +62,7 @@ class Grave:
         return StoredLetter(
             id=self.id_of(number_of(message)),
             queue=self.queue,
-            body=_body(message),
+            body=body_of(message),
             buried_at=buried_at(message),
         )
 
@@ -82,7 +82,7 @@ class Grave:
         noted = message.session_id if self.by_broker else Notes.of(properties).session
         return Parcel(
             message_id=message_id,
-            body=revived(_body(message)),
+            body=revived(body_of(message)),
             properties={
                 name: value for name, value in properties.items() if name not in (NOTES, *_OF_BROKER)
             },
@@ -116,12 +116,3 @@ def _told(fact: Fact | None, name: str) -> Fact:
     if fact is None:
         raise PermanentError(f"Service Bus says no {name} of a message that lies in a queue")
     return fact
-
-
-def _body(message: ServiceBusReceivedMessage) -> bytes:
-    """The bytes, or the text of a body that is a value: others may send such."""
-    from azure.servicebus.amqp import AmqpMessageBodyType
-
-    if message.body_type is AmqpMessageBodyType.DATA:
-        return b"".join(message.body)
-    return str(message).encode()

@@ -113,5 +113,34 @@ def _text(name: str | bytes) -> str:
 
 def _value(value: object) -> Property:
     if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
+        return value.decode(errors="replace")  # the library sends no text but UTF-8
     return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def body_of(message: ServiceBusReceivedMessage) -> bytes:
+    """The bytes; of a stranger's message that has none but a value of AMQP's own types, what JSON makes of that."""
+    from azure.servicebus.amqp import AmqpMessageBodyType
+
+    match message.body_type, message.body:
+        case AmqpMessageBodyType.DATA, sections:
+            return b"".join(sections)
+        case AmqpMessageBodyType.VALUE, bytes() as text:  # a text, which the client library does not decode
+            return text
+        case AmqpMessageBodyType.VALUE, value:
+            return json.dumps(_legible(value)).encode()
+        case _, sequences:
+            return json.dumps([_legible(one) for one in sequences]).encode()
+
+
+def _legible(value: object) -> object:
+    match value:
+        case Mapping():
+            return {str(_legible(name)): _legible(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_legible(one) for one in value]
+        case bytes():
+            return value.decode(errors="replace")
+        case None | str() | int() | float() | bool():
+            return value
+        case _:
+            return str(value)

@@ -11,6 +11,7 @@ from azure.core.exceptions import HttpResponseError
 from typing_extensions import override
 
 from api_exchange_azure.errors import code_of, translated
+from api_exchange_azure.held import HeldMessages
 from api_exchange_azure.storage.copies import StorageCopies
 from api_exchange_azure.storage.queues import AT_ONCE, WORTHLESS, StorageQueues
 from api_exchange_azure.storage.received import Received
@@ -18,6 +19,7 @@ from api_exchange_azure.storage.wire import LONGEST_DELAY, Content, whole_second
 from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.errors import ExchangeError, PermanentError
 from api_exchange_core.domain.names import QueueName
+from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_consumer import MessageConsumer
 
 if TYPE_CHECKING:
@@ -35,15 +37,21 @@ class StorageQueueConsumer(MessageConsumer):
     Args:
         queues: of the account.
         copies: send dead letters.
+        clock: tells how long receipts have been held.
+
+    Attributes:
+        held: what was handed out, and is neither settled nor lost.
     """
 
-    def __init__(self, queues: StorageQueues, copies: StorageCopies) -> None:
+    def __init__(self, queues: StorageQueues, copies: StorageCopies, clock: Clock) -> None:
         self._queues = queues
         self._copies = copies
-        self._held: dict[str, Received] = {}
+        self._clock = clock
+        self.held: HeldMessages[Received] = HeldMessages()
 
     @override
     def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
+        self.held.forget(self._clock.now())
         received: list[Received] = []
         while len(received) < max_messages:
             asked = min(AT_ONCE, max_messages - len(received))
@@ -56,7 +64,8 @@ class StorageQueueConsumer(MessageConsumer):
             if len(page) < asked:
                 break
         deliveries = [one.delivery for one in received]
-        self._held.update(zip((one.receipt for one in deliveries), received, strict=True))
+        for delivery, one in zip(deliveries, received, strict=True):
+            self._keep(delivery, one, visibility)
         return deliveries
 
     @override
@@ -67,7 +76,7 @@ class StorageQueueConsumer(MessageConsumer):
     def settle(self, settlements: Sequence[Settlement]) -> None:
         errors: list[ExchangeError] = []
         for settlement in settlements:
-            held = self._held.pop(settlement.delivery.receipt, None)
+            held = self.held.take(settlement.delivery.receipt)
             if held is None:
                 continue  # settled before, or known to be lost
             try:
@@ -93,13 +102,17 @@ class StorageQueueConsumer(MessageConsumer):
                     self._delete(hidden)
 
     def _extend(self, delivery: Delivery, visibility: timedelta) -> bool:
-        held = self._held.get(delivery.receipt)
+        held = self.held.find(delivery.receipt)
         hidden = None if held is None else self._hide(held, visibility)
         if hidden is None:
-            self._held.pop(delivery.receipt, None)
+            self.held.take(delivery.receipt)
             return False
-        self._held[delivery.receipt] = hidden  # each change of a message makes its receipt anew
+        self._keep(delivery, hidden, visibility)  # each change of a message makes its receipt anew
         return True
+
+    def _keep(self, delivery: Delivery, held: Received, visibility: timedelta) -> None:
+        # A receipt is good until somebody else is handed the message, which may be later than its time is up.
+        self.held.keep(delivery.receipt, held, until=self._clock.now() + 2 * visibility)
 
     def _hide(self, held: Received, time: timedelta, *, spent: int | None = None) -> Received | None:
         """Hide a message for *time* from now on; None if its receipt is worthless."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Generic
 
@@ -15,11 +15,9 @@ from api_exchange_azure.triggers.time_left import TimeLeft
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck
 from api_exchange_core.application.claims import Keeper
 from api_exchange_core.application.processor_handler import GIVEN_BACK, ProcessorHandler
-from api_exchange_core.domain.claim_check import tenant_in
 from api_exchange_core.domain.delivery import DeadLetter, Defer, Delivery, Disposition, Retry
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
-from api_exchange_core.domain.names import TenantId
 from api_exchange_core.local.heartbeat import Heartbeat
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.sleeper import Sleeper
@@ -100,13 +98,7 @@ class QueueTrigger(Generic[OneArrived]):
         return delivery if self.claims is None else self.claims.redeemed(delivery)
 
     def _fitting(self, dead: DeadLetter) -> DeadLetter:
-        """The letter has its failure on top of what came in, and may have outgrown its queue by it."""
-        if self.claims is None or len(dead.letter) <= self.claims.limit:
-            return dead
-        tenant = tenant_in(dead.letter)
-        if tenant is None:  # of bytes that were no message: they stay whole
-            return dead
-        return replace(dead, letter=self.claims.checked_in(dead.letter, TenantId(tenant)))
+        return dead if self.claims is None else self.claims.fitting(dead)
 
     def _stay(self, function: Function, wait: timedelta, time_left: TimeLeft) -> None:
         stay = min(wait, LONGEST_STAY, time_left.until_reserve)

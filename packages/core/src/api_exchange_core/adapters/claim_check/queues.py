@@ -83,6 +83,21 @@ class ClaimCheck:
         claim = claim_in(body)
         return None if claim is None else self.store.get(tenant_id(tenant_in(body) or ""), claim)
 
+    def fitting(self, dead: DeadLetter) -> DeadLetter:
+        """*dead* with a letter that travels: its failure is on top of what came in, and may have outgrown the limit.
+
+        The letter of bytes that were no message names no tenant to keep them for, and stays whole.
+
+        Raises:
+            TransientError: the store could not be reached.
+        """
+        if len(dead.letter) <= self.limit:
+            return dead
+        tenant = tenant_in(dead.letter)
+        if tenant is None:
+            return dead
+        return replace(dead, letter=self.checked_in(dead.letter, TenantId(tenant)))
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheckPublisher(MessagePublisher):
@@ -129,12 +144,7 @@ class ClaimCheckConsumer(MessageConsumer):
         self._consumer.settle([self._settled(one) for one in settlements])
 
     def _settled(self, settlement: Settlement) -> Settlement:
-        """A dead letter has its failure on top of what came in, and may have outgrown the transport by it."""
         disposition = settlement.disposition
-        if not isinstance(disposition, DeadLetter) or len(disposition.letter) <= self._claims.limit:
+        if not isinstance(disposition, DeadLetter):
             return settlement
-        tenant = tenant_in(disposition.letter)
-        if tenant is None:  # of bytes that were no message: they stay whole
-            return settlement
-        letter = self._claims.checked_in(disposition.letter, TenantId(tenant))
-        return replace(settlement, disposition=replace(disposition, letter=letter))
+        return replace(settlement, disposition=self._claims.fitting(disposition))
