@@ -1,0 +1,149 @@
+"""What a function of a cloud costs before its first message: the app loaded in fresh interpreters, bytecode compiled.
+
+It is loaded from what would be deployed and nothing else: a folder with the framework and the libraries that it needs,
+as they are locked. Nothing is connected to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.measuring import Row, interleaved, show
+
+ROOT: Final = Path(__file__).parents[1]
+_ROUNDS: Final = 9
+_SHOWN: Final = 12
+_SELF_TIME: Final = 0  # places in a line of -X importtime
+_MODULE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A cloud.
+
+    Args:
+        members: the packages of the workspace that are deployed to it.
+        app: makes the functions of the example.
+        parts: what else is timed, by name: code for an interpreter of its own.
+        environment: the app's settings.
+    """
+
+    members: tuple[str, ...]
+    app: str
+    parts: Mapping[str, str]
+    environment: Mapping[str, str]
+
+
+_ORDERS: Final = """
+from examples.orders.container import OrdersContainer
+from examples.orders.exchange import declare
+exchange = declare(OrdersContainer(shop_url="https://shop.example"))
+"""
+
+PLATFORMS: Final = {
+    "azure": Platform(
+        members=("core", "azure"),
+        app=_ORDERS
+        + "from api_exchange_azure import create_function_app\napp = create_function_app(exchange)",
+        parts={
+            "import azure.functions": "import azure.functions",
+            "import azure.servicebus": "import azure.servicebus",
+            "import sqlalchemy, psycopg": "import sqlalchemy, psycopg",
+            "import httpx": "import httpx",
+            "the example's exchange": _ORDERS,
+        },
+        environment={
+            "API_EXCHANGE_DATABASE_URL": "postgresql://app@database.example/orders",
+            "API_EXCHANGE_SERVICE_BUS": "Endpoint=sb://orders.example/;SharedAccessKeyName=k;SharedAccessKey=v",
+        },
+    ),
+}
+
+
+def install(platform: Platform, folder: Path) -> None:
+    """Put into *folder* what is deployed, for this machine and interpreter, with its bytecode."""
+    wanted = [str(ROOT / "packages" / member) for member in platform.members]
+    extras = [f"{wanted[0]}[apis,postgres]", *wanted[1:]]
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--compile-bytecode",
+        "--target",
+        folder,
+    ]
+    subprocess.run([*command, "-c", ROOT / "requirements.lock", *extras], check=True)
+    (folder / "examples").symlink_to(ROOT / "examples")
+
+
+def python(code: str, folder: Path, settings: Mapping[str, str], *options: str) -> Callable[[], str]:
+    """Runs *code* in a new interpreter that sees *folder* alone; what it writes as errors."""
+    command = [sys.executable, "-S", "-P", *options, "-c", code]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), **settings}
+
+    def run() -> str:
+        done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return done.stderr
+
+    return run
+
+
+def measure(platform: Platform, folder: Path) -> list[Row]:
+    """Milliseconds, the first of an interpreter that does nothing; then megabytes."""
+    codes = {"python -c pass": "pass", **platform.parts, "the function app": platform.app}
+    candidates = {name: python(code, folder, platform.environment) for name, code in codes.items()}
+    rows = [Row(name, value * 1e3, "ms") for name, value in interleaved(candidates, rounds=_ROUNDS).items()]
+    return [*rows, Row("size, without bytecode", _size(folder) / 1e6, "MB")]
+
+
+def by_library(platform: Platform, folder: Path) -> list[Row]:
+    """What the import of each library takes of the app's, without what it imports itself, in milliseconds."""
+    traced = python(platform.app, folder, platform.environment, "-X", "importtime")
+    traced()
+    spent: Counter[str] = Counter()
+    for line in traced().splitlines():
+        told = line.removeprefix("import time:").split("|")
+        if len(told) > _MODULE and told[_SELF_TIME].strip().isdigit():
+            spent[_library(told[_MODULE].strip())] += int(told[_SELF_TIME])
+    return [Row(name, microseconds / 1e3, "ms") for name, microseconds in spent.most_common(_SHOWN)]
+
+
+def _library(module: str) -> str:
+    parts = module.split(".")
+    if parts[0] in sys.stdlib_module_names:
+        return "standard library"
+    return ".".join(parts[: 2 if parts[0] == "azure" else 1])
+
+
+def _size(folder: Path) -> int:
+    files = (file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    return sum(file.stat().st_size for file in files)
+
+
+def main() -> None:
+    """Print the report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cold_start", description=__doc__)
+    parser.add_argument("--platform", choices=sorted(PLATFORMS), default="azure")
+    name = parser.parse_args().platform
+    with tempfile.TemporaryDirectory(prefix="bench-cold-") as folder:
+        install(PLATFORMS[name], Path(folder))
+        show(f"Cold start, {name}", measure(PLATFORMS[name], Path(folder)))
+        show(f"Imports of the app by library, {name}", by_library(PLATFORMS[name], Path(folder)))
+
+
+if __name__ == "__main__":
+    main()
