@@ -74,19 +74,21 @@ PLATFORMS: Final = {
 
 def install(platform: Platform, folder: Path) -> None:
     """Put into *folder* what is deployed, for this machine and interpreter, with its bytecode."""
-    uv: list[str | Path] = [sys.executable, "-m", "uv"]
-    options: list[str | Path]
     wheels = folder / "wheels"
     for member in platform.members:
-        options = ["--wheel", "--quiet", "--no-build-isolation", "--python", sys.executable, "-o", wheels]
-        subprocess.run([*uv, "build", *options, ROOT / "packages" / member], check=True)
-    options = ["--python", sys.executable, "--compile-bytecode", "--target", folder, "--find-links", wheels]
+        _uv("build", "--wheel", "--no-build-isolation", "--out-dir", wheels, ROOT / "packages" / member)
     names = [f"api-exchange-{member}" for member in platform.members]
     wanted = [f"{names[0]}[apis,postgres]", *names[1:]]
-    locked = ["-c", ROOT / "requirements.lock"]
-    subprocess.run([*uv, "pip", "install", "--quiet", *options, *locked, *wanted], check=True)
+    locked = ("--find-links", wheels, "-c", ROOT / "requirements.lock")
+    _uv("pip", "install", "--compile-bytecode", "--target", folder, *locked, *wanted)
     shutil.rmtree(wheels)
     (folder / "examples").symlink_to(ROOT / "examples")
+
+
+def _uv(*arguments: str | Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "uv", *arguments, "--quiet", "--python", sys.executable], check=True
+    )
 
 
 def python(code: str, folder: Path, settings: Mapping[str, str], *options: str) -> str:
