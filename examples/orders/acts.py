@@ -23,7 +23,7 @@ from examples.orders.tally import Tally
 from examples.orders.vendor import VendorApi
 
 CHANGED_ORDER: Final = "cdnow-000001"
-_GIVE_UP_AFTER: Final = 300.0  # seconds an act
+_GIVE_UP_AFTER: Final = 600.0  # seconds an act
 
 
 class Deployment(Protocol):
@@ -67,9 +67,8 @@ def play(deploy: Deploy, console: Console) -> Story:
         parts = OrdersContainer(shop_url=vendor.url)
         exchange, tally = declare(parts), Tally()
         with parts.shop() as shop, deploy(exchange, tally) as deployed:
-            console.print(
-                f"{deployed.place} The shop's API answers at {vendor.url}: OAuth2, 500 orders a page."
-            )
+            console.print(deployed.place)
+            console.print(f"The shop's API answers at {vendor.url}: OAuth2, 500 orders a page.")
             keep_accounts(deployed.keep_credentials, vendor, exchange.tenants)
             first = _act(console, deployed, tally, "1. All orders")
             again = _act(console, deployed, tally, "2. All orders again")

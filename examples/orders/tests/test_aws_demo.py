@@ -27,6 +27,7 @@ def aws() -> Iterator[Ministack]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_on_aws_every_order_comes_to_the_same(aws: Ministack, postgres_url: str) -> None:
     assert told(play(aws, postgres_url, Console(file=io.StringIO()))) == EXPECTED
     tokens = aws.client("dynamodb").scan(TableName=TOKENS)["Items"]

@@ -13,6 +13,7 @@ from examples.orders.tests.same_table import EXPECTED, told
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_on_azure_every_order_comes_to_the_same(postgres_url: str) -> None:
     assert told(play(postgres_url, Console(file=io.StringIO()))) == EXPECTED
     engine = create_engine(postgres_url)
