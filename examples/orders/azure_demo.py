@@ -61,7 +61,7 @@ class OnAzure(Deployment):
     @property
     @override
     def place(self) -> str:
-        return f"Service Bus is played at {self.broker.connection_string.partition(';')[0]}."
+        return f"Service Bus is played at 127.0.0.1:{self.broker.port}."
 
     @property
     @override
