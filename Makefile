@@ -12,7 +12,8 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-aws package-aws package-azure test test-quick torture check lint types contracts bench lock build setup clean
+.PHONY: help demo demo-aws demo-azure package-aws package-azure test test-quick torture check lint types contracts bench lock \
+  build setup clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -34,6 +35,9 @@ demo: $(READY)  ## real orders from a vendor's API through fetch, transform and 
 
 demo-aws: $(READY)  ## the same orders through Lambda's handler, SQS, DynamoDB and PostgreSQL, on a stand-in for AWS
 	@$(BIN)/python -m examples.orders.aws_demo
+
+demo-azure: $(READY)  ## the same orders through a function app, Service Bus and PostgreSQL, on stand-ins for Azure
+	@$(BIN)/python -m examples.orders.azure_demo
 
 test: $(READY)  ## every test, on SQLite and on a PostgreSQL that the tests start
 	@$(BIN)/python -m pytest -n 2

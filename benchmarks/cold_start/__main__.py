@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks.cold_start import aws
+from benchmarks.cold_start import aws, azure
 from benchmarks.cold_start.candidate import Candidate, Start
 
-PLATFORMS = {"aws": aws.candidates}
+PLATFORMS = {"aws": aws.candidates, "azure": azure.candidates}
 
 
 def main() -> None:
@@ -35,6 +35,7 @@ def main() -> None:
     for candidate, own in starts:
         wall, cpu = (median(values) * 1e3 for values in ([s.wall for s in own], [s.cpu for s in own]))
         size = f"{candidate.zip_bytes / 1e6:5.1f} MB packed {candidate.bytes / 1e6:6.1f} MB unpacked"
+        size = size if candidate.bytes else ""
         print(f"  {candidate.name:<36} {wall:6.0f} ms {cpu:6.0f} ms CPU  {size}")
 
 

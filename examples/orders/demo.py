@@ -1,40 +1,72 @@
-"""`make demo`: real orders from a vendor's API through fetch, transform and routing into queues.
-
-Three acts over one database: all orders for the first time, all of them again, and again after one has changed.
-"""
+"""`make demo`: real orders from a vendor's API through fetch, transform and routing into queues, on one machine."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
 from dependency_injector import providers
 from pydantic import SecretStr
 from rich.console import Console
+from typing_extensions import override
 
-from api_exchange_core import Exchange, tenant_context
+from api_exchange_core import Exchange
 from api_exchange_core.adapters.crypto.aes_gcm import KEYRING
 from api_exchange_core.adapters.crypto.keyring import new_entry
 from api_exchange_core.adapters.system.secret_source import EnvironmentSecretSource
+from api_exchange_core.application.administer_credentials import KeepCredentials
 from api_exchange_core.containers.local import LocalContainer, LocalSettings, prepared_container
-from examples.orders.container import OrdersContainer
-from examples.orders.exchange import declare
-from examples.orders.story import Act, Story, entities, keep_accounts, suspected, table
+from api_exchange_core.containers.use_cases import UseCases
+from examples.orders import acts
+from examples.orders.acts import Deployment
+from examples.orders.story import Story, keep_accounts, tell
 from examples.orders.tally import Tally
 from examples.orders.vendor import VendorApi
 
-if TYPE_CHECKING:
-    from api_exchange_core.local.runner import Runner
+_LOOK_EVERY: Final = 0.1
 
-CHANGED_ORDER = "cdnow-000001"
-_LOOK_EVERY = 0.1
-_GIVE_UP_AFTER = 300.0
+
+@dataclass(frozen=True, slots=True)
+class OnThisMachine(Deployment):
+    """The runner of `api-exchange run`, in this process."""
+
+    container: LocalContainer
+
+    @property
+    @override
+    def place(self) -> str:
+        return "Everything is in this process, and one database."
+
+    @property
+    @override
+    def use_cases(self) -> UseCases:
+        return self.container.use_cases()
+
+    @property
+    @override
+    def keep_credentials(self) -> KeepCredentials:
+        keep: KeepCredentials = self.container.operations.keep_credentials()
+        return keep
+
+    @override
+    def fire(self, name: str) -> None:
+        self.container.runner().tick(name)
+
+    @override
+    def run(self) -> Iterator[None]:
+        while self.container.runner().waiting > 0:
+            yield
+            time.sleep(_LOOK_EVERY)
+
+    @override
+    def depths(self) -> Mapping[str, int]:
+        return {str(name): depth for name, depth in self.container.queue().depths().items()}
 
 
 def main() -> None:
@@ -47,46 +79,17 @@ def main() -> None:
     console = Console()
     with tempfile.TemporaryDirectory(prefix="orders-demo-") as folder:
         url = arguments.database_url or f"sqlite:///{folder}/orders.db"
-        story = play(url, Path(folder), console)
-    console.print(table(story))
-    if story.first.counts.problems or story.again.counts.problems or story.changed.counts.problems:
-        sys.exit("something went wrong on the way; the table says what")
+        tell(play(url, Path(folder), console), console)
 
 
 def play(database_url: str, folder: Path, console: Console) -> Story:
     """Run the three acts over the database at *database_url*."""
-    with VendorApi() as vendor:
-        console.print(f"The shop's API answers at {vendor.url}: OAuth2, 500 orders a page.")
-        tally = Tally()
-        parts = OrdersContainer(shop_url=vendor.url)
-        exchange = declare(parts)
-        with parts.shop() as shop, _prepared(exchange, database_url, folder, tally) as container:
-            set_accounts(container, vendor)
-            runner = container.runner()
-            runner.start()
-            first = _act(console, runner, tally, "1. All orders")
-            again = _act(console, runner, tally, "2. All orders again")
-            with container.use_cases.services().at_work(), tenant_context("customer-a"):
-                shop.patch(f"/v1/orders/{CHANGED_ORDER}", json={"cds": 7})
-            changed = _act(console, runner, tally, f"3. Again, order {CHANGED_ORDER} changed")
-            return Story(
-                tenants=exchange.tenants,
-                first=first,
-                again=again,
-                changed=changed,
-                entities=entities(exchange, container.use_cases.entity_service()),
-                suspected=suspected(exchange, container.use_cases.entity_service()),
-                queues={str(name): depth for name, depth in container.queue().depths().items()},
-            )
-
-
-def set_accounts(container: LocalContainer, vendor: VendorApi) -> None:
-    """Do for each tenant what ``api-exchange credentials set TENANT shop`` does."""
-    keep_accounts(container.operations.keep_credentials(), vendor, container.exchange().tenants)
+    return acts.play(lambda exchange, tally: deployed(exchange, tally, database_url, folder), console)
 
 
 @contextmanager
-def _prepared(exchange: Exchange, database_url: str, folder: Path, tally: Tally) -> Iterator[LocalContainer]:
+def deployed(exchange: Exchange, tally: Tally, database_url: str, folder: Path) -> Iterator[OnThisMachine]:
+    """Make the tables, and let a runner work."""
     settings = LocalSettings(
         database_url=SecretStr(database_url),
         output_folder=folder / "output",
@@ -97,34 +100,17 @@ def _prepared(exchange: Exchange, database_url: str, folder: Path, tally: Tally)
     # A key of this process alone: what it has sealed nobody opens afterwards.
     keys = EnvironmentSecretSource({KEYRING: new_entry("demo")})
     container.secrets.override(providers.Object(keys))
+    container.runner().start()
     try:
-        yield container
+        yield OnThisMachine(container)
     finally:
         container.runner().stop()
         container.engine().dispose()
 
 
-def _act(console: Console, runner: Runner, tally: Tally, title: str) -> Act:
-    """Fire the timer, and show progress until nothing waits any more."""
-    counts = tally.begin()
-    started = time.monotonic()
-    runner.tick("fetch-orders")
-    with console.status(title) as status:
-        while (waiting := runner.waiting) > 0:
-            seconds = time.monotonic() - started
-            if seconds > _GIVE_UP_AFTER:
-                raise TimeoutError(f"{title}: {waiting} messages still wait after {seconds:.0f} s")
-            status.update(
-                f"{title}: {counts.orders_fetched.total():,} orders fetched, "
-                f"{counts.messages.total():,} messages handled, {waiting:,} waiting"
-            )
-            time.sleep(_LOOK_EVERY)
-    act = Act(counts, time.monotonic() - started)
-    console.print(
-        f"{title}: {counts.orders_fetched.total():,} fetched, "
-        f"{counts.messages.total():,} messages in {act.seconds:.1f} s"
-    )
-    return act
+def set_accounts(container: LocalContainer, vendor: VendorApi) -> None:
+    """Do for each tenant what ``api-exchange credentials set TENANT shop`` does."""
+    keep_accounts(container.operations.keep_credentials(), vendor, container.exchange().tenants)
 
 
 if __name__ == "__main__":

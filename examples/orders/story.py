@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import Console
 from rich.table import Table
 
 from api_exchange_core import Exchange, tenant_context
@@ -42,6 +44,13 @@ class Story:
     entities: Mapping[str, Mapping[str, int]]
     suspected: Mapping[str, int]
     queues: Mapping[str, int]
+
+
+def tell(story: Story, console: Console) -> None:
+    """Print the table; the process ends in failure if something in it went wrong."""
+    console.print(table(story))
+    if any(act.counts.problems for act in (story.first, story.again, story.changed)):
+        sys.exit("something went wrong on the way; the table says what")
 
 
 def table(story: Story) -> Table:

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_SHORT_DATA: Final = bytes((0x00, 0x53, 0x75, 0xA0))  # a data section whose length is one byte, or four
+_LONG_DATA: Final = bytes((0x00, 0x53, 0x75, 0xB0))
 _TICKS_AT_EPOCH: Final = 621_355_968_000_000_000  # .NET counts 100 ns since the year 1
 
 
@@ -50,6 +52,11 @@ def sections(encoded: bytes) -> Iterator[Section]:
     """
     rest = encoded
     while rest:
+        plain = _data_section(rest)
+        if plain is not None:
+            yield plain
+            rest = rest[len(plain.raw) :]
+            continue
         data = proton.Data()
         try:
             size = data.decode(rest)
@@ -63,6 +70,16 @@ def sections(encoded: bytes) -> Iterator[Section]:
             raise RefusedError(Condition.DECODE_ERROR, f"The message cannot be decoded: {error}") from error
         yield Section(code, found.value, rest[:size])
         rest = rest[size:]
+
+
+def _data_section(encoded: bytes) -> Section | None:
+    """The data section that *encoded* begins with, read here because most bytes are in these; None if it is another."""
+    head, width = encoded[:4], {_SHORT_DATA: 1, _LONG_DATA: 4}.get(encoded[:4], 0)
+    start = len(head) + width
+    end = start + int.from_bytes(encoded[len(head) : start], "big")
+    if not width or end > len(encoded):
+        return None
+    return Section(SectionCode.DATA, encoded[start:end], encoded[:end])
 
 
 def section(code: SectionCode, value: object) -> bytes:
