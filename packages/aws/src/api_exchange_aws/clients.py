@@ -15,9 +15,13 @@ from api_exchange_core.domain.errors import DeclarationError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
+
+    from api_exchange_aws.database_password import TokenSigner
 
 LONGEST_POLL: Final = 20
 """Seconds; SQS ReceiveMessage, WaitTimeSeconds."""
@@ -65,6 +69,31 @@ def ssm_client() -> SSMClient:
         return boto3.client("ssm", config=_CONFIG)
     except (BotoCoreError, ValueError) as error:
         raise _unmade("the Parameter Store", error) from error
+
+
+def s3_client() -> S3Client:
+    """A client of S3; errors as of `sqs_client`."""
+    try:
+        return boto3.client("s3", config=_CONFIG)
+    except (BotoCoreError, ValueError) as error:
+        raise _unmade("S3", error) from error
+
+
+def kms_client() -> KMSClient:
+    """A client of KMS; errors as of `sqs_client`."""
+    try:
+        return boto3.client("kms", config=_CONFIG)
+    except (BotoCoreError, ValueError) as error:
+        raise _unmade("KMS", error) from error
+
+
+def rds_client() -> TokenSigner:
+    """A client that signs for RDS; errors as of `sqs_client`."""
+    try:
+        signer: TokenSigner = boto3.client("rds", config=_CONFIG)
+    except (BotoCoreError, ValueError) as error:
+        raise _unmade("RDS", error) from error
+    return signer
 
 
 def _unmade(service: str, error: Exception) -> DeclarationError:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 
-from api_exchange_aws.clients import dynamodb_client, secrets_manager_client, sqs_client
+from api_exchange_aws.clients import dynamodb_client, rds_client, secrets_manager_client, sqs_client
+from api_exchange_aws.database_password import IamDatabasePassword
 from api_exchange_aws.dynamodb.eraser import ErasesTokensToo
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
@@ -29,6 +30,7 @@ from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
+from api_exchange_core.adapters.sql.postgres_engine import MakePassword
 from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
@@ -52,16 +54,21 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-def _engine(settings: AwsSettings, secrets: Callable[[], SecretSource]) -> Engine:
+def _engine(
+    settings: AwsSettings, secrets: Callable[[], SecretSource], password: Callable[[], MakePassword]
+) -> Engine:
     """Connections are used as a pooler in between likes it: RDS Proxy pins none of them.
 
     Args:
         settings: say where the database is.
         secrets: makes their source, which is needed only if the URL is one.
+        password: makes what makes passwords, which is needed only if the URL has none.
     """
+    made = password() if settings.database_identity else None
     if settings.database_url is not None:
-        return create_engine_for(settings.database_url.get_secret_value())
-    return create_engine_for(secrets().secret(settings.database_url_secret or "").decode().strip())
+        return create_engine_for(settings.database_url.get_secret_value(), password=made)
+    url = secrets().secret(settings.database_url_secret or "").decode().strip()
+    return create_engine_for(url, password=made)
 
 
 def _token_store(
@@ -106,7 +113,10 @@ class AwsContainer(containers.DeclarativeContainer):
     observer: providers.Singleton[Observer] = providers.Singleton(_observer, settings, exchange, clock)
 
     secrets = providers.Singleton(SecretsManagerSecrets, providers.Singleton(secrets_manager_client))
-    engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets.provider)
+    database_password = providers.Singleton(IamDatabasePassword, providers.Singleton(rds_client))
+    engine: providers.Singleton[Engine] = providers.Singleton(
+        _engine, settings, secrets.provider, database_password.provider
+    )
     outbox = providers.Singleton(SqlOutboxRelaySource, engine)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)

@@ -25,6 +25,11 @@ class AwsSettings(BaseSettings):
         default=None,
         description="Name or ARN of the secret in Secrets Manager that holds the URL, in its place",
     )
+    database_identity: bool = Field(
+        default=False,
+        description="The database knows this function by its role (IAM): the URL has no password, and a token is made "
+        "for each connection",
+    )
     keys_secret: str = Field(
         default=KEYRING,
         description="Name or ARN of the secret in Secrets Manager that holds the keys that tokens and credentials "

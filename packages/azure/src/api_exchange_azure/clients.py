@@ -31,7 +31,7 @@ def service_bus_client(settings: AzureSettings) -> ServiceBusClient:
 
     if settings.service_bus is None:
         namespace = _given(settings.service_bus_namespace, "Service Bus")
-        return ServiceBusClient(namespace, _credential(), user_agent=_AGENT)
+        return ServiceBusClient(namespace, credential(), user_agent=_AGENT)
     try:
         return ServiceBusClient.from_connection_string(
             settings.service_bus.get_secret_value(), user_agent=_AGENT
@@ -46,7 +46,7 @@ def service_bus_administration_client(settings: AzureSettings) -> ServiceBusAdmi
 
     if settings.service_bus is None:
         namespace = _given(settings.service_bus_namespace, "Service Bus")
-        return ServiceBusAdministrationClient(namespace, _credential())
+        return ServiceBusAdministrationClient(namespace, credential())
     try:
         return ServiceBusAdministrationClient.from_connection_string(settings.service_bus.get_secret_value())
     except ValueError:
@@ -59,7 +59,7 @@ def queue_service_client(settings: AzureSettings) -> QueueServiceClient:
 
     if settings.storage is None:
         url = _given(settings.queue_service_uri, "Storage Queues")
-        return QueueServiceClient(url, credential=_credential(), user_agent=_AGENT)
+        return QueueServiceClient(url, credential=credential(), user_agent=_AGENT)
     try:
         return QueueServiceClient.from_connection_string(
             settings.storage.get_secret_value(), user_agent=_AGENT
@@ -74,7 +74,7 @@ def payload_container_client(settings: AzureSettings) -> ContainerClient:
 
     if settings.storage is None:
         url = _given(settings.blob_service_uri, "Blob Storage")
-        blobs = BlobServiceClient(url, credential=_credential(), user_agent=_AGENT)
+        blobs = BlobServiceClient(url, credential=credential(), user_agent=_AGENT)
         return blobs.get_container_client(settings.payload_container)
     try:
         blobs = BlobServiceClient.from_connection_string(
@@ -93,10 +93,11 @@ def secret_client(settings: AzureSettings) -> SecretClient:
     """
     from azure.keyvault.secrets import SecretClient
 
-    return SecretClient(_given(settings.key_vault, "Key Vault"), _credential())
+    return SecretClient(_given(settings.key_vault, "Key Vault"), credential())
 
 
-def _credential() -> TokenCredential:
+def credential() -> TokenCredential:
+    """The identity of whoever runs this."""
     from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()

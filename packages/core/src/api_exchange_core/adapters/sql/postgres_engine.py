@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MakePassword = Callable[[URL], str]
 """Makes the password of a new connection to the server that a URL names: a token that ends soon, such as clouds give.
 
-It is called in the thread that connects, and what it raises is what that thread gets."""
+It is called in the thread that connects, and what it raises is what that thread gets: a `TransientError`, or
+messages are dead-lettered for what somebody has yet to mend."""
 
 PING_AFTER: Final = timedelta(seconds=30)
 """A connection that has rested so long is asked whether it is still there before it is used. The others are not: that
