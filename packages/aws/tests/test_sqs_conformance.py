@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from api_exchange_aws.s3.payload_store import S3PayloadStore
 from api_exchange_aws.sqs.consumer import SqsMessageConsumer
 from api_exchange_aws.sqs.inspector import SqsQueueInspector
 from api_exchange_aws.sqs.publisher import SqsMessagePublisher
 from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
 from api_exchange_aws.sqs.wire import MAX_MESSAGE
+from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.domain.output import MAX_DELAY
 from api_exchange_core.ports.clock import Clock
 from api_exchange_testing.conformance import (
@@ -24,7 +27,7 @@ from api_exchange_testing.conformance import (
     Transport,
 )
 from packages.aws.tests.deployment import PREFIX, ServiceClock
-from packages.aws.tests.ministack.server import Ministack
+from packages.aws.tests.ministack.server import REGION, Ministack
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -81,3 +84,29 @@ class TestFifoQueue(_SqsSuite):
             max_delay=MAX_DELAY,
         )
         return transport_of(client, clock, traits)
+
+
+class TestQueueWithClaimCheck(MessagePublisherSuite, MessageConsumerSuite):
+    """Contents in S3 make a queue that takes little a queue for messages of any size."""
+
+    @pytest.fixture
+    def clock(self, ministack: Ministack) -> PassingTime:
+        return ServiceClock(ministack)
+
+    @pytest.fixture
+    def transport(self, ministack: Ministack, clock: PassingTime) -> Transport:
+        client, s3 = ministack.client("sqs"), ministack.client("s3")
+        s3.create_bucket(Bucket="contents", CreateBucketConfiguration={"LocationConstraint": REGION})
+        for name in ("orders-in", "orders-in-dlq", "orders-out", "orders-out-dlq"):
+            client.create_queue(QueueName=PREFIX + name)
+        claims = ClaimCheck(S3PayloadStore(s3, "contents"), limit=16 * 1024)
+        traits = QueueTraits(
+            oldest_first=False, ordering_keys=False, fair=False, receipts_expire=False, max_delay=MAX_DELAY
+        )
+        small = transport_of(client, clock, traits)
+        return replace(
+            small,
+            publisher=ClaimCheckPublisher(small.publisher, claims),
+            consumer=ClaimCheckConsumer(small.consumer, claims),
+            inspector=None,
+        )

@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 
-from api_exchange_aws.clients import dynamodb_client, rds_client, secrets_manager_client, sqs_client
+from api_exchange_aws.clients import (
+    dynamodb_client,
+    rds_client,
+    s3_client,
+    secrets_manager_client,
+    sqs_client,
+)
 from api_exchange_aws.database_password import IamDatabasePassword
 from api_exchange_aws.dynamodb.eraser import ErasesTokensToo
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.no_files import NoFiles
+from api_exchange_aws.s3.payload_store import S3PayloadStore
 from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
 from api_exchange_aws.settings import AwsSettings, settings_from_environment
 from api_exchange_aws.sqs.consumer import SqsMessageConsumer
@@ -22,6 +29,7 @@ from api_exchange_aws.sqs.inspector import SqsQueueInspector
 from api_exchange_aws.sqs.publisher import SqsMessagePublisher
 from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
+from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
@@ -45,7 +53,10 @@ from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.message_consumer import MessageConsumer
+from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.payload_store import PayloadStore
 from api_exchange_core.ports.secret_source import SecretSource
 from api_exchange_core.ports.token_store import TokenStore
 
@@ -87,6 +98,18 @@ def _eraser(engine: Engine, tokens: TokenStore) -> Eraser:
 
 def _files(folder: Path | None) -> FileSink:
     return NoFiles() if folder is None else LocalFileSink(folder)
+
+
+def _claims(settings: AwsSettings, payloads: Callable[[], PayloadStore]) -> ClaimCheck | None:
+    return None if settings.payload_bucket is None else ClaimCheck(payloads(), settings.message_limit)
+
+
+def _publisher(publisher: MessagePublisher, claims: ClaimCheck | None) -> MessagePublisher:
+    return publisher if claims is None else ClaimCheckPublisher(publisher, claims)
+
+
+def _consumer(consumer: MessageConsumer, claims: ClaimCheck | None) -> MessageConsumer:
+    return consumer if claims is None else ClaimCheckConsumer(consumer, claims)
 
 
 def _observer(settings: AwsSettings, exchange: Exchange, clock: Clock) -> Observer:
@@ -134,17 +157,29 @@ class AwsContainer(containers.DeclarativeContainer):
     retention = providers.Singleton(SqlRetentionStore, engine)
     files = providers.Singleton(_files, settings.provided.output_folder)
 
+    s3 = providers.Singleton(s3_client)
+    payloads: providers.Singleton[PayloadStore] = providers.Singleton(
+        S3PayloadStore, s3, settings.provided.payload_bucket
+    )
+    claims: providers.Singleton[ClaimCheck | None] = providers.Singleton(_claims, settings, payloads.provider)
+
     sqs = providers.Singleton(sqs_client)
     queues = providers.Singleton(Queues, sqs, settings.provided.queue_prefix)
-    publisher = providers.Singleton(SqsMessagePublisher, sqs, queues, clock)
+    publisher: providers.Singleton[MessagePublisher] = providers.Singleton(
+        _publisher, providers.Singleton(SqsMessagePublisher, sqs, queues, clock), claims
+    )
     settling = providers.Singleton(Settling, sqs, queues, clock)
-    consumer = providers.Singleton(
-        SqsMessageConsumer,
-        sqs,
-        queues,
-        clock,
-        settling,
-        wait=providers.Factory(timedelta, seconds=settings.provided.poll_wait),
+    consumer: providers.Singleton[MessageConsumer] = providers.Singleton(
+        _consumer,
+        providers.Singleton(
+            SqsMessageConsumer,
+            sqs,
+            queues,
+            clock,
+            settling,
+            wait=providers.Factory(timedelta, seconds=settings.provided.poll_wait),
+        ),
+        claims,
     )
     inspector = providers.Singleton(SqsQueueInspector, sqs, queues)
 

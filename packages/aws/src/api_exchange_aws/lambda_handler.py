@@ -111,6 +111,7 @@ def create_lambda_handler(exchange: Exchange, *, container: AwsContainer | None 
             queues=container.queues(),
             settling=container.settling(),
             handler=uses.handler(),
+            claims=container.claims(),
             heartbeat=Heartbeat(observer),
             clock=clock,
             observer=observer,

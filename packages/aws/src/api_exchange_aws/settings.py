@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_exchange_core.adapters.crypto.aes_gcm import KEYRING
 from api_exchange_core.domain.errors import DeclarationError
+
+LARGEST_WHOLE: Final = 960 * 1024
+"""SQS takes 1 MiB, attributes included: properties, trace and notes have the rest."""
 
 
 class AwsSettings(BaseSettings):
@@ -39,6 +42,17 @@ class AwsSettings(BaseSettings):
         default=None,
         pattern=r"^[A-Za-z0-9_.-]{3,255}$",
         description="Table of DynamoDB that keeps tokens; without it they are in the database",
+    )
+    payload_bucket: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="Bucket of S3 for contents of large messages; without it messages travel whole",
+    )
+    message_limit: int = Field(
+        default=256 * 1024,
+        ge=16 * 1024,
+        le=LARGEST_WHOLE,
+        description="Bytes of the largest message that SQS carries whole, where there is a bucket",
     )
     queue_prefix: str = Field(
         default="",

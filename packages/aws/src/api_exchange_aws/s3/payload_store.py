@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 from typing_extensions import override
 
-from api_exchange_aws.errors import code_of, translated
+from api_exchange_aws.errors import DENIED, code_of, translated
 from api_exchange_core.domain.claim_check import PayloadClaim
 from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.names import TenantId, tenant_id
@@ -56,6 +56,13 @@ class S3PayloadStore(PayloadStore):
             except ClientError as error:
                 if code_of(error) == _MISSING:
                     return None
+                if (
+                    code_of(error) in DENIED
+                ):  # permanent to us; the message is whole once somebody has mended it
+                    raise TransientError(
+                        f"AWS denies s3:GetObject on {self._bucket} ({code_of(error)}): allow it in the role of this "
+                        "function, and s3:ListBucket, or AWS says the same of a content that is gone"
+                    ) from error
                 raise
             content = answer["Body"].read()
         if not claim.fits(content):
