@@ -27,7 +27,8 @@ from api_exchange_testing.conformance import (
     Transport,
 )
 from packages.aws.tests.deployment import PREFIX, ServiceClock
-from packages.aws.tests.ministack.server import REGION, Ministack
+from packages.aws.tests.ministack.server import Ministack
+from packages.aws.tests.stand_in import REGION, StandIn
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -45,12 +46,12 @@ def transport_of(client: SQSClient, clock: Clock, traits: QueueTraits) -> Transp
 
 class _SqsSuite(MessagePublisherSuite, MessageConsumerSuite, QueueInspectorSuite):
     @pytest.fixture
-    def clock(self, ministack: Ministack) -> PassingTime:
-        return ServiceClock(ministack)
+    def clock(self, aws: StandIn) -> PassingTime:
+        return ServiceClock(aws)
 
     @pytest.fixture
-    def client(self, ministack: Ministack) -> SQSClient:
-        client: SQSClient = ministack.client("sqs")
+    def client(self, aws: StandIn) -> SQSClient:
+        client: SQSClient = aws.client("sqs")
         return client
 
 
