@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from dependency_injector import containers, providers
 
 from api_exchange_aws.clients import (
     dynamodb_client,
+    kms_client,
     rds_client,
     s3_client,
     secrets_manager_client,
@@ -20,6 +22,7 @@ from api_exchange_aws.database_password import IamDatabasePassword
 from api_exchange_aws.dynamodb.eraser import ErasesTokensToo
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
+from api_exchange_aws.kms_secrets import KmsSecrets
 from api_exchange_aws.no_files import NoFiles
 from api_exchange_aws.s3.payload_store import S3PayloadStore
 from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
@@ -62,6 +65,7 @@ from api_exchange_core.ports.token_store import TokenStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
     from sqlalchemy import Engine
 
 
@@ -80,6 +84,17 @@ def _engine(
         return create_engine_for(settings.database_url.get_secret_value(), password=made)
     url = secrets().secret(settings.database_url_secret or "").decode().strip()
     return create_engine_for(url, password=made)
+
+
+def _keys(
+    settings: AwsSettings, exchange: Exchange, secrets: SecretSource, client: Callable[[], KMSClient]
+) -> SecretSource:
+    """Where the keys that are sealed with come from."""
+    if settings.keys_encrypted is None:
+        return secrets
+    encrypted = {settings.keys_secret: settings.keys_encrypted.get_secret_value()}
+    unwrapped = cache(lambda: KmsSecrets(client(), exchange.name, encrypted))
+    return SecretsWhenAsked(unwrapped)
 
 
 def _token_store(
@@ -145,9 +160,10 @@ class AwsContainer(containers.DeclarativeContainer):
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)
     credentials = providers.Singleton(SqlCredentialStore, engine)
     secrets_when_asked = providers.Singleton(SecretsWhenAsked, secrets.provider)
+    kms = providers.Singleton(kms_client)
     sealer = providers.Singleton(
         AesGcmSealer,
-        secrets_when_asked,
+        providers.Singleton(_keys, settings, exchange, secrets_when_asked, kms.provider),
         clock,
         keyring=settings.provided.keys_secret,
     )

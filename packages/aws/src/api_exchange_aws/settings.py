@@ -38,6 +38,10 @@ class AwsSettings(BaseSettings):
         description="Name or ARN of the secret in Secrets Manager that holds the keys that tokens and credentials "
         "are sealed with",
     )
+    keys_encrypted: SecretStr | None = Field(
+        default=None,
+        description="The keys themselves in its place, as a key of KMS has encrypted them, in base64",
+    )
     token_table: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_.-]{3,255}$",

@@ -11,6 +11,7 @@ _STALE_RECEIPTS: Final = (
 )
 
 DIFFERENCES: Final[Mapping[str, str]] = {
+    "test_a_key_that_is_disabled_is_told": "it decrypts with keys that are disabled; KMS says DisabledException",
     "test_a_receipt_is_worthless_once_the_message_was_delivered_again": _STALE_RECEIPTS,
     "test_who_extends_what_is_not_theirs_any_more_is_told_and_changes_nothing": _STALE_RECEIPTS,
 }

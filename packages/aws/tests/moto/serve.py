@@ -11,11 +11,12 @@ import os
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from moto.core import utils
+from moto.core import utils  # type: ignore[import-not-found]  # it is in the environment that runs this alone
 
-_now = utils.utcnow
+_now: Callable[[], datetime] = utils.utcnow
 _passed = timedelta(0)
 
 
@@ -39,6 +40,7 @@ utils.utcnow = _shifted  # before anything else of moto takes it from there
 logging.getLogger("werkzeug").setLevel(logging.ERROR)  # or each request is a line
 threading.Thread(target=_obey, daemon=True).start()
 
-from moto.server import main  # noqa: E402 - only now is its clock the one that is advanced
+# Only now is its clock the one that is advanced.
+from moto.server import main  # type: ignore[import-not-found]  # noqa: E402
 
 main([])
