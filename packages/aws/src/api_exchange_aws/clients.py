@@ -5,7 +5,7 @@ Region, credentials and endpoints (``AWS_ENDPOINT_URL``) are boto3's own to find
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
@@ -94,6 +94,14 @@ def rds_client() -> TokenSigner:
     except (BotoCoreError, ValueError) as error:
         raise _unmade("RDS", error) from error
     return signer
+
+
+def lambda_client() -> Any:
+    """A client of Lambda; errors as of `sqs_client`."""
+    try:
+        return boto3.client("lambda", config=_CONFIG)
+    except (BotoCoreError, ValueError) as error:
+        raise _unmade("Lambda", error) from error
 
 
 def _unmade(service: str, error: Exception) -> DeclarationError:
