@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
@@ -24,6 +23,7 @@ from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.kms_secrets import KmsSecrets
 from api_exchange_aws.no_files import NoFiles
+from api_exchange_aws.s3.file_sink import S3FileSink
 from api_exchange_aws.s3.payload_store import S3PayloadStore
 from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
 from api_exchange_aws.settings import AwsSettings, settings_from_environment
@@ -60,12 +60,14 @@ from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.payload_store import PayloadStore
+from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.secret_source import SecretSource
 from api_exchange_core.ports.token_store import TokenStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
     from sqlalchemy import Engine
 
 
@@ -111,8 +113,12 @@ def _eraser(engine: Engine, tokens: TokenStore) -> Eraser:
     return ErasesTokensToo(eraser, tokens) if isinstance(tokens, DynamoDbTokenStore) else eraser
 
 
-def _files(folder: Path | None) -> FileSink:
-    return NoFiles() if folder is None else LocalFileSink(folder)
+def _files(
+    settings: AwsSettings, client: Callable[[], S3Client], clock: Clock, randomness: Randomness
+) -> FileSink:
+    if settings.output_bucket is not None:
+        return S3FileSink(client(), settings.output_bucket, clock, randomness)
+    return NoFiles() if settings.output_folder is None else LocalFileSink(settings.output_folder)
 
 
 def _claims(settings: AwsSettings, payloads: Callable[[], PayloadStore]) -> ClaimCheck | None:
@@ -171,9 +177,9 @@ class AwsContainer(containers.DeclarativeContainer):
     token_store = providers.Singleton(_token_store, settings, engine, clock, dynamodb.provider)
     eraser = providers.Singleton(_eraser, engine, token_store)
     retention = providers.Singleton(SqlRetentionStore, engine)
-    files = providers.Singleton(_files, settings.provided.output_folder)
-
     s3 = providers.Singleton(s3_client)
+    files = providers.Singleton(_files, settings, s3.provider, clock, randomness)
+
     payloads: providers.Singleton[PayloadStore] = providers.Singleton(
         S3PayloadStore, s3, settings.provided.payload_bucket
     )

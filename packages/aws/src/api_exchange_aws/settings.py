@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from api_exchange_core.adapters.crypto.aes_gcm import KEYRING
 from api_exchange_core.domain.errors import DeclarationError
 
+BUCKET: Final = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+"""Of a general purpose bucket ("Bucket naming rules", Amazon S3)."""
 LARGEST_WHOLE: Final = 960 * 1024
 """SQS takes 1 MiB, attributes included: properties, trace and notes have the rest."""
 
@@ -49,7 +51,7 @@ class AwsSettings(BaseSettings):
     )
     payload_bucket: str | None = Field(
         default=None,
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        pattern=BUCKET,
         description="Bucket of S3 for contents of large messages; without it messages travel whole",
     )
     message_limit: int = Field(
@@ -65,6 +67,11 @@ class AwsSettings(BaseSettings):
     )
     output_folder: Path | None = Field(
         default=None, description="Where FileOutputHandler keeps its files: a mounted file system that lasts"
+    )
+    output_bucket: str | None = Field(
+        default=None,
+        pattern=BUCKET,
+        description="Bucket of S3 where FileOutputHandler keeps its files in parts, in place of a folder",
     )
     reserve: float = Field(
         default=10.0,
@@ -88,6 +95,16 @@ class AwsSettings(BaseSettings):
     def _one_database(self) -> Self:
         if (self.database_url is None) == (self.database_url_secret is None):
             raise ValueError("set one of API_EXCHANGE_DATABASE_URL and API_EXCHANGE_DATABASE_URL_SECRET")
+        return self
+
+    @model_validator(mode="after")
+    def _one_place_for_files(self) -> Self:
+        if self.output_folder is not None and self.output_bucket is not None:
+            raise ValueError("set one of API_EXCHANGE_OUTPUT_FOLDER and API_EXCHANGE_OUTPUT_BUCKET")
+        if self.output_bucket is not None and self.output_bucket == self.payload_bucket:
+            raise ValueError(
+                "API_EXCHANGE_OUTPUT_BUCKET and API_EXCHANGE_PAYLOAD_BUCKET are two buckets: contents go by age"
+            )
         return self
 
     @property
