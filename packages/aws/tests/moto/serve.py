@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from moto.core import utils  # type: ignore[import-not-found]  # it is in the environment that runs this alone
 
@@ -41,6 +42,23 @@ logging.getLogger("werkzeug").setLevel(logging.ERROR)  # or each request is a li
 threading.Thread(target=_obey, daemon=True).start()
 
 # Only now is its clock the one that is advanced.
-from moto.server import main  # type: ignore[import-not-found]  # noqa: E402
+from moto.moto_server import werkzeug_app  # type: ignore[import-not-found]  # noqa: E402
+from werkzeug.serving import run_simple  # noqa: E402
 
-main([])
+_app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
+_turn = threading.Lock()
+
+
+def _one_at_a_time(environ: Any, start_response: Any) -> Any:
+    """DynamoDB's conditional writes are atomic, and moto's are not between its threads."""
+    with _turn:
+        return _app(environ, start_response)
+
+
+run_simple(
+    "127.0.0.1",
+    int(os.environ["MOTO_PORT"]),
+    _one_at_a_time,
+    threaded=True,
+    request_handler=werkzeug_app.MotoRequestHandler,
+)
