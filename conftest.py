@@ -51,20 +51,20 @@ def production_urls(postgres_server: PostgresServer) -> Iterator[Mapping[str, st
     The owner may not make roles; the runtime is what functions connect as.
     """
     number = uuid4().hex
-    names = {"database": f"test_{number}", "owner": f"owner_{number}", "login": f"login_{number}"}
-    admin = postgres_server.url(names["database"])
+    database, owner, login = f"test_{number}", f"owner_{number}", f"login_{number}"
+    admin = postgres_server.url(database)
     with psycopg.connect(
         postgres_server.url("postgres").replace("+psycopg", ""), autocommit=True
     ) as administrator:
-        for statement in set_up(**names):
+        for statement in set_up(database=database, owner=owner, login=login):
             administrator.execute(statement.encode())
         yield {
             "admin": admin,
-            "owner": admin.replace("//postgres@", f"//{names['owner']}@"),
-            "runtime": admin.replace("//postgres@", f"//{names['login']}@"),
+            "owner": admin.replace("//postgres@", f"//{owner}@"),
+            "runtime": admin.replace("//postgres@", f"//{login}@"),
         }
         postgres_server.drop_database(admin)
-        administrator.execute(f"DROP ROLE {names['owner']}, {names['login']}".encode())
+        administrator.execute(f"DROP ROLE {owner}, {login}".encode())
 
 
 @pytest.fixture

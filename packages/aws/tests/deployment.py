@@ -26,6 +26,7 @@ from api_exchange_testing import RecordingObserver
 from api_exchange_testing.conformance import PassingTime
 from packages.aws.tests.ministack.server import Ministack
 from packages.aws.tests.poller import Poller
+from packages.aws.tests.stand_in import StandIn
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -37,7 +38,7 @@ PREFIX = "shop-"
 class ServiceClock(PassingTime):
     """The stand-in's clock."""
 
-    server: Ministack
+    server: StandIn
 
     @override
     def now(self) -> datetime:
@@ -96,6 +97,7 @@ class Deployment:
         observer, clock, client = RecordingObserver(), ServiceClock(server), server.client("sqs")
         container = aws_container(exchange, AwsSettings.model_validate(given), observer=observer)
         container.sqs.override(providers.Object(client))
+        container.s3.override(providers.Singleton(server.client, "s3"))
         container.clock.override(providers.Object(clock))
         owner = create_engine_for(database_url if owner_url is None else owner_url)
         migrate.upgrade(owner)

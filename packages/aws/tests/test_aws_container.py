@@ -61,6 +61,12 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ({"DATABASE_URL": URL, "DATABASE_URL_SECRET": "name"}, "set one of"),
         ({"DATABASE_URL": URL, "QUEUE_PREFIX": "a prefix"}, "API_EXCHANGE_QUEUE_PREFIX: "),
         ({"DATABASE_URL": URL, "RESERVE": "-1"}, "API_EXCHANGE_RESERVE: "),
+        (
+            {"DATABASE_URL": URL, "OUTPUT_FOLDER": "/x", "OUTPUT_BUCKET": "files"},
+            "set one of .*OUTPUT_BUCKET",
+        ),
+        ({"DATABASE_URL": URL, "PAYLOAD_BUCKET": "one", "OUTPUT_BUCKET": "one"}, "are two buckets"),
+        ({"DATABASE_URL": URL, "PAYLOAD_BUCKET": "s3://one"}, "API_EXCHANGE_PAYLOAD_BUCKET: "),
     ],
 )
 def test_wrong_settings_are_told_by_their_names_and_without_their_values(
@@ -96,7 +102,7 @@ def test_no_client_is_made_before_it_is_used(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_files_are_refused_unless_a_folder_is_mounted(tmp_path: Path) -> None:
     tenant = TenantId("customer-a")
-    with pytest.raises(PermanentError, match="set API_EXCHANGE_OUTPUT_FOLDER"):
+    with pytest.raises(PermanentError, match="set API_EXCHANGE_OUTPUT_BUCKET, or API_EXCHANGE_OUTPUT_FOLDER"):
         container().files().append(tenant, "orders.jsonl", [b"{}"])
     assert container().files().erase(tenant) == 0
     assert isinstance(container(output_folder=tmp_path).files(), LocalFileSink)

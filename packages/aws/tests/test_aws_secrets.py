@@ -9,7 +9,7 @@ import pytest
 from api_exchange_aws.secrets import ParameterStoreSecrets, SecretsManagerSecrets
 from api_exchange_testing.conformance import SecretSourceSuite
 from api_exchange_testing.conformance.secret_source import Keep
-from packages.aws.tests.ministack.server import Ministack
+from packages.aws.tests.stand_in import StandIn
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -20,8 +20,8 @@ SECRET = "Grüße, 日本語\n"
 
 class TestSecretsManagerSecrets(SecretSourceSuite):
     @pytest.fixture
-    def client(self, ministack: Ministack) -> SecretsManagerClient:
-        client: SecretsManagerClient = ministack.client("secretsmanager")
+    def client(self, aws: StandIn) -> SecretsManagerClient:
+        client: SecretsManagerClient = aws.client("secretsmanager")
         return client
 
     @pytest.fixture
@@ -45,8 +45,8 @@ class TestParameterStoreSecrets(SecretSourceSuite):
     """Its parameters hold less than the suite's longest secret at AWS; the stand-in takes them."""
 
     @pytest.fixture
-    def client(self, ministack: Ministack) -> SSMClient:
-        client: SSMClient = ministack.client("ssm")
+    def client(self, aws: StandIn) -> SSMClient:
+        client: SSMClient = aws.client("ssm")
         return client
 
     @pytest.fixture
@@ -64,28 +64,28 @@ class TestParameterStoreSecrets(SecretSourceSuite):
         return keep
 
 
-def test_a_secret_is_the_text_that_was_stored_last(ministack: Ministack) -> None:
-    client = ministack.client("secretsmanager")
+def test_a_secret_is_the_text_that_was_stored_last(aws: StandIn) -> None:
+    client = aws.client("secretsmanager")
     client.create_secret(Name="shop/key", SecretString="old")
     client.put_secret_value(SecretId="shop/key", SecretString=SECRET)
     assert SecretsManagerSecrets(client).secret("shop/key") == SECRET.encode()
 
 
-def test_a_secret_may_be_bytes(ministack: Ministack) -> None:
-    client = ministack.client("secretsmanager")
+def test_a_secret_may_be_bytes(aws: StandIn) -> None:
+    client = aws.client("secretsmanager")
     client.create_secret(Name="shop/key", SecretBinary=b"\x00\xff\n")
     assert SecretsManagerSecrets(client).secret("shop/key") == b"\x00\xff\n"
 
 
 @pytest.mark.parametrize("kind", ["SecureString", "String"])
-def test_a_parameter_is_decrypted(ministack: Ministack, kind: str) -> None:
-    client = ministack.client("ssm")
+def test_a_parameter_is_decrypted(aws: StandIn, kind: str) -> None:
+    client = aws.client("ssm")
     client.put_parameter(Name="/shop/key", Value=SECRET, Type=kind)
     assert ParameterStoreSecrets(client).secret("/shop/key") == SECRET.encode()
 
 
-def test_what_is_not_there_is_told_with_where_it_was_looked_for(ministack: Ministack) -> None:
+def test_what_is_not_there_is_told_with_where_it_was_looked_for(aws: StandIn) -> None:
     with pytest.raises(LookupError, match="no secret 'shop/key' in Secrets Manager"):
-        SecretsManagerSecrets(ministack.client("secretsmanager")).secret("shop/key")
+        SecretsManagerSecrets(aws.client("secretsmanager")).secret("shop/key")
     with pytest.raises(LookupError, match="no parameter '/shop/key' in the Parameter Store"):
-        ParameterStoreSecrets(ministack.client("ssm")).secret("/shop/key")
+        ParameterStoreSecrets(aws.client("ssm")).secret("/shop/key")

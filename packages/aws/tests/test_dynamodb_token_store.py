@@ -25,7 +25,7 @@ from api_exchange_testing import InMemorySecretSource, VirtualClock
 from api_exchange_testing.conformance import PassingTime, TokenStoreSuite
 from api_exchange_testing.conformance.token_store import ConnectTokens, TokenClient
 from packages.aws.tests.answering import answering, error
-from packages.aws.tests.ministack.server import Ministack
+from packages.aws.tests.stand_in import StandIn
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,19 +37,17 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def client(ministack: Ministack) -> DynamoDBClient:
-    client: DynamoDBClient = ministack.client("dynamodb")
+def client(aws: StandIn) -> DynamoDBClient:
+    client: DynamoDBClient = aws.client("dynamodb")
     create_token_table(client, TABLE)
     return client
 
 
 class TestDynamoDbTokenStore(TokenStoreSuite):
     @pytest.fixture
-    def connect_tokens(
-        self, ministack: Ministack, client: DynamoDBClient, clock: PassingTime
-    ) -> ConnectTokens:
+    def connect_tokens(self, aws: StandIn, client: DynamoDBClient, clock: PassingTime) -> ConnectTokens:
         def connect() -> TokenClient:
-            store = DynamoDbTokenStore(ministack.client("dynamodb"), TABLE, clock, skew=timedelta(0))
+            store = DynamoDbTokenStore(aws.client("dynamodb"), TABLE, clock, skew=timedelta(0))
             return TokenClient(store, store)
 
         return connect

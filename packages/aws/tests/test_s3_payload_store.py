@@ -16,6 +16,7 @@ from api_exchange_core.ports.payload_store import PayloadStore
 from api_exchange_testing.conformance import PayloadStoreSuite
 from api_exchange_testing.conformance.payload_store import Damage
 from packages.aws.tests.ministack.server import Ministack
+from packages.aws.tests.stand_in import StandIn
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,8 +26,8 @@ TENANT = TenantId("customer-a")
 
 
 @pytest.fixture
-def client(ministack: Ministack) -> S3Client:
-    client: S3Client = ministack.client("s3")
+def client(aws: StandIn) -> S3Client:
+    client: S3Client = aws.client("s3")
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     return client
 
@@ -54,7 +55,9 @@ def test_a_tenant_whose_id_begins_like_anothers_keeps_its_contents(client: S3Cli
     assert store.get(TenantId("customer-a2"), kept) == b"2"
 
 
-def test_more_contents_than_one_page_are_erased(client: S3Client) -> None:
+def test_more_contents_than_one_page_are_erased(ministack: Ministack) -> None:
+    client = ministack.client("s3")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     store = S3PayloadStore(client, BUCKET, PREFIX)
     for number in range(1_005):
         store.put(TENANT, b"%d" % number)
@@ -62,8 +65,8 @@ def test_more_contents_than_one_page_are_erased(client: S3Client) -> None:
     assert store.erase(TENANT) == 0
 
 
-def test_a_bucket_that_is_not_there_is_an_error_that_names_it(ministack: Ministack) -> None:
-    store = S3PayloadStore(ministack.client("s3"), "nowhere")
+def test_a_bucket_that_is_not_there_is_an_error_that_names_it(aws: StandIn) -> None:
+    store = S3PayloadStore(aws.client("s3"), "nowhere")
     for act in (lambda: store.put(TENANT, b"1"), lambda: store.get(TENANT, PayloadClaim.to(b"1"))):
         with pytest.raises((PermanentError, TransientError), match=r"bucket 'nowhere'.*NoSuchBucket"):
             act()

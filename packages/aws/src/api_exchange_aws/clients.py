@@ -6,7 +6,7 @@ are. boto3 itself is not loaded: what it adds, resources and transfers of files,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
+
+    from api_exchange_aws.database_password import TokenSigner
 
 LONGEST_POLL: Final = 20
 """Seconds; SQS ReceiveMessage, WaitTimeSeconds."""
@@ -58,6 +62,26 @@ def secrets_manager_client(session: Session) -> SecretsManagerClient:
 def ssm_client(session: Session) -> SSMClient:
     """A client of the Parameter Store; as `sqs_client`."""
     return cast("SSMClient", _client(session, "ssm", "the Parameter Store"))
+
+
+def s3_client(session: Session) -> S3Client:
+    """A client of S3; as `sqs_client`."""
+    return cast("S3Client", _client(session, "s3", "S3"))
+
+
+def kms_client(session: Session) -> KMSClient:
+    """A client of KMS; as `sqs_client`."""
+    return cast("KMSClient", _client(session, "kms", "KMS"))
+
+
+def rds_client(session: Session) -> TokenSigner:
+    """A client that signs for RDS; as `sqs_client`."""
+    return cast("TokenSigner", _client(session, "rds", "RDS"))
+
+
+def lambda_client(session: Session) -> Any:
+    """A client of Lambda; as `sqs_client`."""
+    return _client(session, "lambda", "Lambda")
 
 
 def _client(session: Session, service: str, called: str) -> BaseClient:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING
 
 from botocore.session import Session
 from dependency_injector import containers, providers
 
-from api_exchange_aws.clients import dynamodb_client, secrets_manager_client, sqs_client
+from api_exchange_aws.clients import (
+    dynamodb_client,
+    kms_client,
+    rds_client,
+    s3_client,
+    secrets_manager_client,
+    sqs_client,
+)
+from api_exchange_aws.database_password import IamDatabasePassword
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
+from api_exchange_aws.kms_secrets import KmsSecrets
 from api_exchange_aws.no_files import NoFiles
+from api_exchange_aws.s3.file_sink import S3FileSink
+from api_exchange_aws.s3.payload_store import S3PayloadStore
 from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
 from api_exchange_aws.settings import AwsSettings, settings_from_environment
 from api_exchange_aws.sqs.consumer import SqsMessageConsumer
@@ -21,6 +32,7 @@ from api_exchange_aws.sqs.inspector import SqsQueueInspector
 from api_exchange_aws.sqs.publisher import SqsMessagePublisher
 from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
+from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
@@ -29,6 +41,7 @@ from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
+from api_exchange_core.adapters.sql.postgres_engine import MakePassword
 from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
@@ -44,25 +57,45 @@ from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.erasure import Eraser
 from api_exchange_core.ports.file_sink import FileSink
+from api_exchange_core.ports.message_consumer import MessageConsumer
+from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.observer import Observer
+from api_exchange_core.ports.payload_store import PayloadStore
+from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.secret_source import SecretSource
 from api_exchange_core.ports.token_store import TokenStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
     from sqlalchemy import Engine
 
 
-def _engine(settings: AwsSettings, secrets: Callable[[], SecretSource]) -> Engine:
+def _engine(
+    settings: AwsSettings, secrets: Callable[[], SecretSource], password: Callable[[], MakePassword]
+) -> Engine:
     """Connections are used as a pooler in between likes it: RDS Proxy pins none of them.
 
     Args:
         settings: say where the database is.
         secrets: makes their source, which is needed only if the URL is one.
+        password: makes what makes passwords, which is needed only if the URL has none.
     """
+    made = password() if settings.database_identity else None
     if settings.database_url is not None:
-        return create_engine_for(settings.database_url.get_secret_value())
-    return create_engine_for(secrets().secret(settings.database_url_secret or "").decode().strip())
+        return create_engine_for(settings.database_url.get_secret_value(), password=made)
+    url = secrets().secret(settings.database_url_secret or "").decode().strip()
+    return create_engine_for(url, password=made)
+
+
+def _keys(settings: AwsSettings, secrets: SecretSource, client: Callable[[], KMSClient]) -> SecretSource:
+    """Where the keys that are sealed with come from."""
+    if settings.keys_encrypted is None:
+        return secrets
+    encrypted = {settings.keys_secret: settings.keys_encrypted.get_secret_value()}
+    unwrapped = cache(lambda: KmsSecrets(client(), encrypted))
+    return SecretsWhenAsked(unwrapped)
 
 
 def _token_store(
@@ -79,8 +112,24 @@ def _eraser(engine: Engine, tokens: TokenStore) -> Eraser:
     return ErasesTokensToo(eraser, tokens, tokens.table) if isinstance(tokens, DynamoDbTokenStore) else eraser
 
 
-def _files(folder: Path | None) -> FileSink:
-    return NoFiles() if folder is None else LocalFileSink(folder)
+def _files(
+    settings: AwsSettings, client: Callable[[], S3Client], clock: Clock, randomness: Randomness
+) -> FileSink:
+    if settings.output_bucket is not None:
+        return S3FileSink(client(), settings.output_bucket, clock, randomness)
+    return NoFiles() if settings.output_folder is None else LocalFileSink(settings.output_folder)
+
+
+def _claims(settings: AwsSettings, payloads: Callable[[], PayloadStore]) -> ClaimCheck | None:
+    return None if settings.payload_bucket is None else ClaimCheck(payloads(), settings.message_limit)
+
+
+def _publisher(publisher: MessagePublisher, claims: ClaimCheck | None) -> MessagePublisher:
+    return publisher if claims is None else ClaimCheckPublisher(publisher, claims)
+
+
+def _consumer(consumer: MessageConsumer, claims: ClaimCheck | None) -> MessageConsumer:
+    return consumer if claims is None else ClaimCheckConsumer(consumer, claims)
 
 
 def _observer(settings: AwsSettings, exchange: Exchange, clock: Clock) -> Observer:
@@ -107,15 +156,19 @@ class AwsParts(containers.DeclarativeContainer):
 
     session = providers.Singleton(Session)
     secrets = providers.Singleton(SecretsManagerSecrets, providers.Singleton(secrets_manager_client, session))
-    engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets.provider)
+    database_password = providers.Singleton(IamDatabasePassword, providers.Singleton(rds_client, session))
+    engine: providers.Singleton[Engine] = providers.Singleton(
+        _engine, settings, secrets.provider, database_password.provider
+    )
     outbox = providers.Singleton(SqlOutboxRelaySource, engine)
     tenants = providers.Singleton(SqlTenantDirectory, engine)
     units = providers.Singleton(SqlUnitOfWorkFactory, engine, queues_here=False)
     credentials = providers.Singleton(SqlCredentialStore, engine)
     secrets_when_asked = providers.Singleton(SecretsWhenAsked, secrets.provider)
+    kms = providers.Singleton(kms_client, session)
     sealer = providers.Singleton(
         AesGcmSealer,
-        secrets_when_asked,
+        providers.Singleton(_keys, settings, secrets_when_asked, kms.provider),
         clock,
         keyring=settings.provided.keys_secret,
     )
@@ -124,7 +177,13 @@ class AwsParts(containers.DeclarativeContainer):
     eraser = providers.Singleton(_eraser, engine, token_store)
     retention = providers.Singleton(SqlRetentionStore, engine)
     leases = providers.Singleton(SqlLeases, engine)
-    files = providers.Singleton(_files, settings.provided.output_folder)
+    s3 = providers.Singleton(s3_client, session)
+    files = providers.Singleton(_files, settings, s3.provider, clock, randomness)
+
+    payloads: providers.Singleton[PayloadStore] = providers.Singleton(
+        S3PayloadStore, s3, settings.provided.payload_bucket
+    )
+    claims: providers.Singleton[ClaimCheck | None] = providers.Singleton(_claims, settings, payloads.provider)
 
     sqs = providers.Singleton(sqs_client, session)
     queues = providers.Singleton(Queues, sqs, settings.provided.queue_prefix)
@@ -139,15 +198,23 @@ class AwsContainer(AwsParts):
         _observer, AwsParts.settings, exchange, AwsParts.clock
     )
 
-    publisher = providers.Singleton(SqsMessagePublisher, AwsParts.sqs, AwsParts.queues, AwsParts.clock)
+    publisher: providers.Singleton[MessagePublisher] = providers.Singleton(
+        _publisher,
+        providers.Singleton(SqsMessagePublisher, AwsParts.sqs, AwsParts.queues, AwsParts.clock),
+        AwsParts.claims,
+    )
     settling = providers.Singleton(Settling, AwsParts.sqs, AwsParts.queues, AwsParts.clock)
-    consumer = providers.Singleton(
-        SqsMessageConsumer,
-        AwsParts.sqs,
-        AwsParts.queues,
-        AwsParts.clock,
-        settling,
-        wait=providers.Factory(timedelta, seconds=AwsParts.settings.provided.poll_wait),
+    consumer: providers.Singleton[MessageConsumer] = providers.Singleton(
+        _consumer,
+        providers.Singleton(
+            SqsMessageConsumer,
+            AwsParts.sqs,
+            AwsParts.queues,
+            AwsParts.clock,
+            settling,
+            wait=providers.Factory(timedelta, seconds=AwsParts.settings.provided.poll_wait),
+        ),
+        AwsParts.claims,
     )
 
     use_cases = providers.Container(

@@ -118,6 +118,7 @@ def _created(exchange: Exchange, container: AwsContainer | None) -> LambdaHandle
             queues=container.queues(),
             settling=container.settling(),
             handler=uses.handler(),
+            claims=container.claims(),
             heartbeat=Heartbeat(observer),
             clock=clock,
             observer=observer,

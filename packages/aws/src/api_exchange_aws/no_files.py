@@ -14,14 +14,14 @@ from api_exchange_core.ports.file_sink import FileSink
 class NoFiles(FileSink):
     """Refuses every line: the disk of a Lambda function goes with its instance.
 
-    The line stays in the outbox, which tells of it, until somebody has mounted a folder.
+    The line stays in the outbox, which tells of it, until somebody has named a bucket or mounted a folder.
     """
 
     @override
     def append(self, tenant_id: TenantId, name: str, lines: Sequence[bytes]) -> None:
         raise PermanentError(
-            f"there is no place for file {name!r}: set API_EXCHANGE_OUTPUT_FOLDER to a file system that lasts and is "
-            "mounted (EFS), or send to a queue instead"
+            f"there is no place for file {name!r}: set API_EXCHANGE_OUTPUT_BUCKET, or API_EXCHANGE_OUTPUT_FOLDER to a "
+            "file system that lasts and is mounted (EFS), or send to a queue instead"
         )
 
     @override

@@ -1,4 +1,4 @@
-"""The virtual environment that ministack runs in, made on first use beside the one that runs the tests."""
+"""The virtual environment that a stand-in runs in, made on first use beside the one that runs the tests."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class MinistackUnavailableError(RuntimeError):
     """The stand-in for AWS could not be installed here."""
 
 
-def python() -> Path:
-    """The interpreter of the environment, which has exactly what `requirements.lock` pins.
+def python(name: str = "ministack", lock: Path = _LOCK) -> Path:
+    """The interpreter of the environment, which has exactly what *lock* pins.
 
     Raises:
         MinistackUnavailableError: it could not be installed; says why.
     """
-    digest = hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:12]
-    folder = Path(sys.prefix) / "stand-ins" / f"ministack-{digest}"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    folder = Path(sys.prefix) / "stand-ins" / f"{name}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several test processes one installs
+    with (folder / "lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # of several test processes one installs
         ready, interpreter = folder / "ready", folder / "venv" / "bin" / "python"
         if not ready.exists():
             _run("venv", "--clear", "--python", sys.executable, folder / "venv")
-            _run("pip", "install", "--python", interpreter, "--require-hashes", "-r", _LOCK)
+            _run("pip", "install", "--python", interpreter, "--require-hashes", "-r", lock)
             ready.touch()
     return interpreter
 
@@ -46,4 +46,4 @@ def _run(*arguments: str | Path) -> None:
         env=environment,
     )
     if done.returncode != 0:
-        raise MinistackUnavailableError(f"ministack could not be installed: {done.stderr.strip()}")
+        raise MinistackUnavailableError(f"the stand-in for AWS could not be installed: {done.stderr.strip()}")

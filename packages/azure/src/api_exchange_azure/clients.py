@@ -32,7 +32,7 @@ def service_bus_client(settings: AzureSettings) -> ServiceBusClient:
 
     if settings.service_bus is None:
         namespace = _given(settings.service_bus_namespace, "Service Bus")
-        return ServiceBusClient(namespace, _credential(), user_agent=_AGENT)
+        return ServiceBusClient(namespace, credential(), user_agent=_AGENT)
     try:
         return ServiceBusClient.from_connection_string(
             settings.service_bus.get_secret_value(), user_agent=_AGENT
@@ -47,7 +47,7 @@ def service_bus_administration_client(settings: AzureSettings) -> ServiceBusAdmi
 
     if settings.service_bus is None:
         namespace = _given(settings.service_bus_namespace, "Service Bus")
-        return ServiceBusAdministrationClient(namespace, _credential())
+        return ServiceBusAdministrationClient(namespace, credential())
     try:
         return ServiceBusAdministrationClient.from_connection_string(settings.service_bus.get_secret_value())
     except ValueError:
@@ -60,7 +60,7 @@ def queue_service_client(settings: AzureSettings) -> QueueServiceClient:
 
     if settings.storage is None:
         url = _given(settings.queue_service_uri, "Storage Queues")
-        return QueueServiceClient(url, credential=_credential(), user_agent=_AGENT)
+        return QueueServiceClient(url, credential=credential(), user_agent=_AGENT)
     try:
         return QueueServiceClient.from_connection_string(
             settings.storage.get_secret_value(), user_agent=_AGENT
@@ -75,7 +75,7 @@ def payload_container_client(settings: AzureSettings) -> ContainerClient:
 
     if settings.storage is None:
         url = _given(settings.blob_service_uri, "Blob Storage")
-        blobs = BlobServiceClient(url, credential=_credential(), user_agent=_AGENT)
+        blobs = BlobServiceClient(url, credential=credential(), user_agent=_AGENT)
         return blobs.get_container_client(settings.payload_container)
     try:
         blobs = BlobServiceClient.from_connection_string(
@@ -103,7 +103,7 @@ def token_table_client(settings: AzureSettings, name: str) -> TableClient:
     }
     if settings.storage is None:
         url = _given(settings.table_service_uri, "Table Storage")
-        return TableClient(url, name, credential=_credential(), **patience)
+        return TableClient(url, name, credential=credential(), **patience)
     try:
         return TableClient.from_connection_string(settings.storage.get_secret_value(), name, **patience)
     except ValueError:
@@ -118,10 +118,11 @@ def secret_client(settings: AzureSettings) -> SecretClient:
     """
     from azure.keyvault.secrets import SecretClient
 
-    return SecretClient(_given(settings.key_vault, "Key Vault"), _credential())
+    return SecretClient(_given(settings.key_vault, "Key Vault"), credential())
 
 
-def _credential() -> TokenCredential:
+def credential() -> TokenCredential:
+    """The identity of whoever runs this."""
     from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()

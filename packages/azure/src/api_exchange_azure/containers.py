@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dependency_injector import containers, providers
 
 from api_exchange_azure.clients import (
+    credential,
     payload_container_client,
     queue_service_client,
     secret_client,
@@ -17,6 +18,7 @@ from api_exchange_azure.clients import (
     service_bus_client,
     token_table_client,
 )
+from api_exchange_azure.database_password import EntraDatabasePassword
 from api_exchange_azure.no_files import NoFiles
 from api_exchange_azure.secrets import KeyVaultSecrets
 from api_exchange_azure.servicebus.consumer import ServiceBusMessageConsumer
@@ -41,6 +43,7 @@ from api_exchange_core.adapters.sql.engine import create_engine_for
 from api_exchange_core.adapters.sql.eraser import SqlEraser
 from api_exchange_core.adapters.sql.leases import SqlLeases
 from api_exchange_core.adapters.sql.outbox_relay_source import SqlOutboxRelaySource
+from api_exchange_core.adapters.sql.postgres_engine import MakePassword
 from api_exchange_core.adapters.sql.request_log import SqlRequestLog
 from api_exchange_core.adapters.sql.retention_store import SqlRetentionStore
 from api_exchange_core.adapters.sql.tenant_directory import SqlTenantDirectory
@@ -71,10 +74,14 @@ if TYPE_CHECKING:
     from api_exchange_azure.tables.token_store import TableTokenStore
 
 
-def _engine(settings: AzureSettings, secrets: Callable[[], SecretSource]) -> Engine:
+def _engine(
+    settings: AzureSettings, secrets: Callable[[], SecretSource], password: Callable[[], MakePassword]
+) -> Engine:
+    made = password() if settings.database_identity else None
     if settings.database_url is not None:
-        return create_engine_for(settings.database_url.get_secret_value())
-    return create_engine_for(secrets().secret(settings.database_url_secret or "").decode().strip())
+        return create_engine_for(settings.database_url.get_secret_value(), password=made)
+    url = secrets().secret(settings.database_url_secret or "").decode().strip()
+    return create_engine_for(url, password=made)
 
 
 def _secrets(settings: AzureSettings) -> SecretSource:
@@ -138,7 +145,10 @@ class AzureParts(containers.DeclarativeContainer):
     observer: providers.Singleton[Observer] = providers.Singleton(TelemetryObserver)
 
     secrets: providers.Singleton[SecretSource] = providers.Singleton(_secrets, settings)
-    engine: providers.Singleton[Engine] = providers.Singleton(_engine, settings, secrets.provider)
+    database_password = providers.Singleton(EntraDatabasePassword, providers.Singleton(credential))
+    engine: providers.Singleton[Engine] = providers.Singleton(
+        _engine, settings, secrets.provider, database_password.provider
+    )
     sealer = providers.Singleton(AesGcmSealer, secrets, clock)
     outbox = providers.Singleton(SqlOutboxRelaySource, engine)
     tenants = providers.Singleton(SqlTenantDirectory, engine)

@@ -32,6 +32,11 @@ class AzureSettings(BaseSettings):
     database_url_secret: str | None = Field(
         default=None, description="Name of the secret in Key Vault that holds the URL, in its place"
     )
+    database_identity: bool = Field(
+        default=False,
+        description="The database knows this app by its managed identity (Entra): the URL has no password, and a "
+        "token is asked for with each connection",
+    )
     key_vault: str | None = Field(
         default=None,
         description="https://NAME.vault.azure.net, where secrets are; else they are app settings",

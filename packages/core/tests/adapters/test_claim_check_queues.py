@@ -10,7 +10,7 @@ from typing_extensions import override
 from api_exchange_core import Exchange, Message, ProcessingResult, ProcessorContext, ProcessorInterface
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.domain.claim_check import PayloadClaim, claim_in
-from api_exchange_core.domain.delivery import Delivery
+from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Disposition, Retry, Settlement
 from api_exchange_core.domain.envelope import decode, decode_failure
 from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.exchange import Function
@@ -176,3 +176,17 @@ def test_a_content_that_is_lost_is_not_kept_anew() -> None:
     )
     ClaimCheck(store := Old(), 10).keep_anew(body)
     assert store.written == []
+
+
+@pytest.mark.parametrize("disposition", [Retry(VISIBILITY), Defer(VISIBILITY)])
+def test_a_transport_that_sends_a_large_message_again_sends_its_claim(disposition: Disposition) -> None:
+    bench = Bench(Keep(), InMemoryPayloadStore())
+    bench.send(LARGE)
+    claims = ClaimCheck(bench.store, LIMIT)
+    (whole,) = bench.receive()
+    settled = claims.settled(Settlement(whole, disposition))
+    assert len(settled.delivery.body) < 1_000
+    assert settled.delivery.receipt == whole.receipt
+    assert claims.redeemed(settled.delivery).body == whole.body
+    done = Settlement(whole, Complete())
+    assert claims.settled(done) is done

@@ -80,7 +80,9 @@ def run(engine: Engine, api_exchange: Run) -> Run:
 def read() -> Credentials | None:
     """What a process that has just started reads."""
     with opened(None) as store:
-        return CredentialReader(store.credentials(), store.sealer(), store.clock()).read(ACME, SHOP)
+        return CredentialReader(
+            store.operations.credentials(), store.operations.sealer(), store.clock()
+        ).read(ACME, SHOP)
 
 
 def test_a_secret_comes_by_standard_input_and_is_never_shown(run: Run, give: Give, engine: Engine) -> None:
@@ -220,7 +222,7 @@ def test_tokens_are_sealed_anew_with_the_credentials(
 ) -> None:
     hour, key = timedelta(hours=1), TokenKey(ACME, "crm")
     with opened(None) as store:
-        sealer, tokens = store.sealer(), store.token_store()
+        sealer, tokens = store.operations.sealer(), store.token_store()
         takeover = Takeover()
         lease = tokens.claim(key, slot=0, seen=None, owner="one", lease=hour, takeover=takeover)
         assert lease is not None
@@ -242,7 +244,7 @@ def test_tokens_are_sealed_anew_with_the_credentials(
         state = store.token_store().read(key)[0]
         assert state.sealed is not None
         assert state.refresh is not None
-        sealer = store.sealer()
+        sealer = store.operations.sealer()
         assert sealer.unseal(state.sealed, bound_to=token_binding(key, ACCESS)) == b"access"
         assert sealer.unseal(state.refresh, bound_to=token_binding(key, REFRESH)) == b"refresh"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 from typing_extensions import override
 
-from api_exchange_aws.errors import code_of, translated
+from api_exchange_aws.errors import DENIED, code_of, translated
+from api_exchange_aws.s3.folder import remove_folder
 from api_exchange_core.domain.claim_check import PayloadClaim
 from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.names import TenantId, tenant_id
@@ -17,7 +17,6 @@ from api_exchange_core.ports.payload_store import PayloadStore
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 _MISSING: Final = "NoSuchKey"  # GetObject, "Errors"; without the right s3:ListBucket it is AccessDenied
 
@@ -56,6 +55,13 @@ class S3PayloadStore(PayloadStore):
             except ClientError as error:
                 if code_of(error) == _MISSING:
                     return None
+                if (
+                    code_of(error) in DENIED
+                ):  # permanent to us; the message is whole once somebody has mended it
+                    raise TransientError(
+                        f"AWS denies s3:GetObject on {self._bucket} ({code_of(error)}): allow it in the role of this "
+                        "function, and s3:ListBucket, or AWS says the same of a content that is gone"
+                    ) from error
                 raise
             content = answer["Body"].read()
         if not claim.fits(content):
@@ -64,27 +70,7 @@ class S3PayloadStore(PayloadStore):
 
     @override
     def erase(self, tenant_id: TenantId) -> int:
-        removed = 0
-        with translated("s3:ListBucket", self._bucket):
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._folder(tenant_id)
-            )
-            for page in pages:
-                keys: list[ObjectIdentifierTypeDef] = [
-                    {"Key": one["Key"]} for one in page.get("Contents", [])
-                ]
-                if keys:
-                    self._delete(keys)
-                removed += len(keys)
-        return removed
-
-    def _delete(self, keys: Sequence[ObjectIdentifierTypeDef]) -> None:
-        with translated("s3:DeleteObject", self._bucket):
-            answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True})
-        if failed := answer.get("Errors"):
-            raise TransientError(
-                f"{len(failed):,} contents are left in {self._bucket}: {failed[0].get('Code')}"
-            )
+        return len(remove_folder(self.client, self.bucket, self._folder(tenant_id)))
 
     @property
     def _bucket(self) -> str:

@@ -15,11 +15,12 @@ from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.received import Receipt, Received
 from api_exchange_aws.sqs.settling import Settling
 from api_exchange_aws.triggers.time_left import TimeLeft
+from api_exchange_core.adapters.claim_check.queues import ClaimCheck
 from api_exchange_core.application.call import loggable
 from api_exchange_core.application.claims import Keeper
 from api_exchange_core.application.processor_handler import GIVEN_BACK, ProcessorHandler
-from api_exchange_core.domain.delivery import Delivery, Settlement
-from api_exchange_core.domain.errors import DeclarationError, ExchangeError
+from api_exchange_core.domain.delivery import Defer, Delivery, Settlement
+from api_exchange_core.domain.errors import DeclarationError, ExchangeError, TransientError
 from api_exchange_core.domain.exchange import Exchange, Function
 from api_exchange_core.domain.names import QueueName
 from api_exchange_core.local.heartbeat import Heartbeat
@@ -29,6 +30,8 @@ from api_exchange_core.ports.observer import Observer
 _TOGETHER: Final = 100
 """Most messages of one transaction; a batch window collects up to 10,000."""
 _NO_TIME: Final = timedelta(0)
+_OUT_OF_REACH: Final = Defer(timedelta(minutes=1))
+"""How a message ends whose content cannot be had for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,19 @@ class SqsTrigger:
 
     A message that was handed out more often than it may be tried is handled alone: it may be what ended the process
     each time.
+
+    A message whose content is kept apart is handled whole. While the store of contents is out of reach it is deferred,
+    which is no attempt; if its content is gone or damaged, it is dead-lettered with its claim.
+
+    Args:
+        claims: contents that are kept apart from their messages; None if nowhere is a place for them.
     """
 
     exchange: Exchange
     queues: Queues
     settling: Settling
     handler: ProcessorHandler
+    claims: ClaimCheck | None
     heartbeat: Heartbeat
     clock: Clock
     observer: Observer
@@ -116,10 +126,40 @@ class SqsTrigger:
     def _work(self, function: Function, batch: Sequence[Delivery], time_left: TimeLeft) -> set[str]:
         if time_left.is_over():
             return set()  # Lambda gives them back, and SQS counts them
-        carried = self.settling.carry_out(self._settlements(function, batch, time_left))
+        whole, settlements = self._whole(function, batch)
+        settlements += self._settlements(function, whole, time_left)
+        carried = self.settling.carry_out(self._fitting(function, settlements))
         for error in carried.errors:
             self._tell(function, error)
         return {_id(delivery) for delivery in carried.done}
+
+    def _whole(
+        self, function: Function, batch: Sequence[Delivery]
+    ) -> tuple[list[Delivery], list[Settlement]]:
+        """*batch* with its contents, and how those end whose contents cannot be had for now."""
+        if self.claims is None:
+            return list(batch), []
+        whole: list[Delivery] = []
+        waiting: list[Settlement] = []
+        for delivery in batch:
+            try:
+                whole.append(self.claims.redeemed(delivery))
+            except TransientError as error:
+                self.observer.event("content.unreachable", function=function.name, **loggable(error))
+                waiting.append(Settlement(delivery, _OUT_OF_REACH))
+        return whole, waiting
+
+    def _fitting(self, function: Function, settlements: Sequence[Settlement]) -> list[Settlement]:
+        """*settlements* with claims in what is sent anew, where it needs them."""
+        if self.claims is None:
+            return list(settlements)
+        fitting: list[Settlement] = []
+        for one in settlements:
+            try:
+                fitting.append(self.claims.settled(one))
+            except ExchangeError as error:
+                self._tell(function, error)
+        return fitting
 
     def _settlements(
         self, function: Function, batch: Sequence[Delivery], time_left: TimeLeft

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing_extensions import override
 
 from api_exchange_core.domain.claim_check import check_in, claim_in, redeem, tenant_in
-from api_exchange_core.domain.delivery import DeadLetter, Delivery, Settlement
+from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
 from api_exchange_core.domain.errors import InvalidMessageError, PermanentError
 from api_exchange_core.domain.names import QueueName, TenantId, tenant_id
 from api_exchange_core.ports.message_consumer import MessageConsumer
@@ -91,12 +91,35 @@ class ClaimCheck:
         Raises:
             TransientError: the store could not be reached.
         """
-        if len(dead.letter) <= self.limit:
-            return dead
-        tenant = tenant_in(dead.letter)
-        if tenant is None:
-            return dead
-        return replace(dead, letter=self.checked_in(dead.letter, TenantId(tenant)))
+        return replace(dead, letter=self._small(dead.letter))
+
+    def settled(self, settlement: Settlement) -> Settlement:
+        """*settlement* as its transport can carry it out: what it may send anew has a claim where it needs one.
+
+        That is a letter, which has its failure on top of what came in, and the message itself if it is to come back.
+
+        Raises:
+            TransientError: the store could not be reached.
+        """
+        match settlement.disposition:
+            case DeadLetter() as dead:
+                return replace(settlement, disposition=self.fitting(dead))
+            case Retry() | Defer():
+                delivery = settlement.delivery
+                return replace(settlement, delivery=replace(delivery, body=self._small(delivery.body)))
+            case Complete():
+                return settlement
+
+    def _small(self, body: bytes) -> bytes:
+        if len(body) <= self.limit:
+            return body
+        try:
+            tenant = tenant_in(body)
+        except InvalidMessageError:
+            return body
+        if tenant is None:  # of bytes that were no message: they stay whole
+            return body
+        return self.checked_in(body, TenantId(tenant))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +164,4 @@ class ClaimCheckConsumer(MessageConsumer):
 
     @override
     def settle(self, settlements: Sequence[Settlement]) -> None:
-        self._consumer.settle([self._settled(one) for one in settlements])
-
-    def _settled(self, settlement: Settlement) -> Settlement:
-        disposition = settlement.disposition
-        if not isinstance(disposition, DeadLetter):
-            return settlement
-        return replace(settlement, disposition=self._claims.fitting(disposition))
+        self._consumer.settle([self._claims.settled(one) for one in settlements])

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from api_exchange_core.adapters.sql.errors import translated
-from api_exchange_core.adapters.sql.postgres_engine import postgres_engine
+from api_exchange_core.adapters.sql.postgres_engine import MakePassword, postgres_engine
 from api_exchange_core.adapters.sql.sqlite_engine import READ_ONLY, sqlite_engine
 from api_exchange_core.domain.errors import DeclarationError
 
@@ -24,7 +24,7 @@ _OPTIONS: Final[dict[str, Any]] = {
 }
 
 
-def create_engine_for(url: str, *, direct: bool = False) -> Engine:
+def create_engine_for(url: str, *, direct: bool = False, password: MakePassword | None = None) -> Engine:
     """An engine for the database at *url*; connects when it is first used.
 
     Args:
@@ -32,16 +32,23 @@ def create_engine_for(url: str, *, direct: bool = False) -> Engine:
         direct: PostgreSQL is reached without a pooler in between that hands its connections to others after each
             transaction (PgBouncer). Statements are then prepared on the server, and those that take longer than
             30 seconds are ended by it; such a pooler mixes the first up and refuses the second.
+        password: makes one for each new connection to PostgreSQL, in place of one in the URL. The connection is then
+            encrypted, and the server known by its certificate if the URL says ``sslrootcert``.
 
     Raises:
-        DeclarationError: the URL is none, names another kind of database, or the driver is not installed.
+        DeclarationError: the URL is none, names another kind of database, has a password or no user where one is to
+            be made, or would send that in clear text; or the driver is not installed.
     """
     parsed = _parsed(url)
     match parsed.get_backend_name():
-        case "sqlite":
+        case "sqlite" if password is None:
             return sqlite_engine(parsed, **_OPTIONS)
         case "postgresql":
-            return postgres_engine(parsed, direct=direct, **_OPTIONS)
+            return postgres_engine(parsed, direct=direct, password=password, **_OPTIONS)
+        case "sqlite":
+            raise DeclarationError(
+                "a file of SQLite takes no password, so none can be made for it: use PostgreSQL"
+            )
         case other:
             raise DeclarationError(f"{other!r} is no kind of database that is known here: {_HOW}")
 
