@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import count
 
 from typing_extensions import override
 
 from api_exchange_core import EntityReference, Exchange, Message
 from api_exchange_core.application.administer_credentials import KeepCredentials
+from api_exchange_core.application.send_message import SendMessage
+from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.names import QueueName, dead_letter_queue
 from api_exchange_testing.declared_tenant import declared_tenant
@@ -20,7 +23,7 @@ from api_exchange_testing.simulation.invariants import broken
 from api_exchange_testing.simulation.plan import Plan, Planned, Seeded
 from api_exchange_testing.simulation.story import Step, told
 from api_exchange_testing.simulation.turns import Life, NeverAtRestError, Turns
-from api_exchange_testing.simulation.wiring import Ports, outside
+from api_exchange_testing.simulation.wiring import Ports, fan_out, sender
 from api_exchange_testing.simulation.world import World
 
 Invariant = Callable[["Simulation"], str | None]
@@ -102,7 +105,14 @@ class Simulation:
         self._instances: dict[Life, Instance] = {}
         self._seeds = count(1)
         self._invariants: list[Invariant] = []
-        self._sender, self._fan_out = outside(self.world, seed=0)
+
+    @cached_property
+    def _sender(self) -> SendMessage:
+        return sender(self.world, seed=0)
+
+    @cached_property
+    def _fan_out(self) -> FanOutTick:
+        return fan_out(self.world, seed=0)
 
     @property
     def plan(self) -> Plan:
