@@ -24,7 +24,7 @@ from api_exchange_testing.simulation.plan import Plan, Planned, Seeded
 from api_exchange_testing.simulation.story import Step, told
 from api_exchange_testing.simulation.turns import Life, NeverAtRestError, Turns
 from api_exchange_testing.simulation.wiring import Ports, fan_out, sender
-from api_exchange_testing.simulation.world import World
+from api_exchange_testing.simulation.world import World, nobody_else
 
 Invariant = Callable[["Simulation"], str | None]
 """Looks at a simulation that is at rest, and says what is wrong; None if nothing is."""
@@ -199,5 +199,6 @@ class Simulation:
 
     def _end(self) -> None:
         self._turns.close()
+        self.world.locks.give_way = nobody_else
         while self._instances:
             self._instances.popitem()[1].end()
