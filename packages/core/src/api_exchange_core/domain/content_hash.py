@@ -119,10 +119,11 @@ class ContentHasher:
         Raises:
             UnrepresentableError: *data* has no JSON form.
         """
-        content = self.encode(data)
-        if canonical_type in self._left_out:
-            return content, self.hash(data, canonical_type=canonical_type)
-        return content, self._hash_of(content)
+        if canonical_type not in self._left_out:
+            content = self.encode(data)
+            return content, self._hash_of(content)
+        data = opened(data)  # once: what a model is dumped to, say
+        return self.encode(data), self.hash(data, canonical_type=canonical_type)
 
     def field_hashes(self, data: object, *, canonical_type: str) -> dict[str, str]:
         """A short hash of each top-level field of *data*, by name; what is no object has none.

@@ -66,6 +66,8 @@ def opened(value: object, path: Sequence[str | int] = ()) -> object:
     Raises:
         UnrepresentableError: a pydantic model could not be dumped.
     """
+    if type(value) is dict or type(value) is list:
+        return value.copy()
     if isinstance(value, Enum):
         return opened(value.value, path)
     if isinstance(value, BaseModel):
