@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
@@ -171,8 +169,7 @@ class Simulation:
         Raises:
             BrokenPromiseError: something does not hold; it tells the story.
         """
-        with _no_collections():
-            wrong = self._what_is_wrong()
+        wrong = self._what_is_wrong()
         if wrong:
             raise BrokenPromiseError(
                 wrong, self.plan, self.story, seed=self._seed, parents=self.world.ledger.parents
@@ -208,20 +205,3 @@ class Simulation:
         self.world.locks.give_way = nobody_else
         while self._instances:
             self._instances.popitem()[1].end()
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Within the block nobody looks for cycles of garbage.
-
-    What a schedule makes is kept to its end, for its story, and then let go of without a collection: each that would
-    come in between looks at all of it and finds next to nothing.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
