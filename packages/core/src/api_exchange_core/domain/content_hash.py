@@ -132,7 +132,8 @@ class ContentHasher:
             UnrepresentableError: a field has no JSON form. The pointer in the message starts at the field;
                 what `hash` has taken is not refused here.
         """
-        kept = opened(self._kept(data, canonical_type))
+        left_out = self._left_out.get(canonical_type)
+        kept = _without(data, left_out) if left_out else opened(data)
         if not isinstance(kept, dict):
             return {}
         return {member_name(name): self._field_hash(item) for name, item in kept.items()}

@@ -87,6 +87,8 @@ def member_name(key: object, path: Sequence[str | int] = ()) -> str:
     Raises:
         UnrepresentableError: it is no str, or has a lone surrogate.
     """
+    if type(key) is str and key.isascii():
+        return key
     if not isinstance(key, str):
         raise _refusal(f"a key of type {type(key).__name__} in the object", path, "pass keys of type str")
     return _text(key, path)

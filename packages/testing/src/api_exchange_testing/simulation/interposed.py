@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -98,11 +98,12 @@ def interposed(port: Port, name: str, place: Place, listener: Listener | None = 
         place: where it is called from.
         listener: hears of each call that has taken effect.
     """
-    return cast("Port", _interposing(type(port), name)(port, place, listener))
+    stands_in = _interposing(cast("Hashable", type(port)), name)
+    return cast("Port", stands_in(port, place, listener))
 
 
-@cache
-def _interposing(port: type, name: str) -> type[Interposed]:
+@lru_cache(maxsize=256)
+def _interposing(port: Any, name: str) -> type[Interposed]:
     """The class that stands in between for ports of one class: every schedule makes dozens of its instances."""
     members = {
         attribute: _step(attribute, f"{name}.{attribute}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter, call
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from dependency_injector import containers, providers
 
@@ -101,7 +101,9 @@ class _Reader:
                     raise LookupError(f"the simulation has no port for {name!r}")
                 return self.number_of(provider.default)
             case providers.Singleton():
-                return self._made(provider.provides, provider.args, provider.kwargs)
+                return self._made(
+                    cast("Callable[..., Any]", provider.provides), provider.args, provider.kwargs
+                )
             case providers.List():
                 return self._made(_listed, provider.args)
             case providers.MethodCaller():
