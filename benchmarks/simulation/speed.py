@@ -8,10 +8,11 @@ from statistics import median
 
 import httpx
 from dependency_injector import providers
+from pydantic_core import to_json
 
 from api_exchange_core import Exchange
 from api_exchange_core.http import ApiClient
-from api_exchange_testing import Simulation
+from api_exchange_testing import Simulation, explore
 from benchmarks.measuring import Row, show
 from benchmarks.simulation.workshop import two_ticks, workshop
 from examples.orders.container import OrdersContainer
@@ -26,9 +27,12 @@ ORDERS: Sequence[JsonObject] = [
 ]
 
 
+PAGE = to_json({"orders": ORDERS, "next_cursor": None})
+
+
 def shelf(_: httpx.Request) -> httpx.Response:
     """Stands in for the shop's API: one page."""
-    return httpx.Response(200, json={"orders": ORDERS, "next_cursor": None})
+    return httpx.Response(200, content=PAGE, headers={"Content-Type": "application/json"})
 
 
 def orders() -> Exchange:
@@ -51,12 +55,10 @@ def speed(
     seconds, steps = [], 0
     for seed in range(-10, schedules):
         began = time.process_time()
-        simulation = Simulation(exchange, seed=abs(seed), instances=instances)
-        scenario(simulation)
-        simulation.run()
+        taken = explore(exchange, scenario, schedules=1, seed=abs(seed), instances=instances)
         if seed >= 0:  # those before are for warming up
             seconds.append(time.process_time() - began)
-            steps += len(simulation.story)
+            steps += taken
     return median(seconds), steps / schedules
 
 

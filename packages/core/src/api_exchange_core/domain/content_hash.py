@@ -119,10 +119,11 @@ class ContentHasher:
         Raises:
             UnrepresentableError: *data* has no JSON form.
         """
-        content = self.encode(data)
-        if canonical_type in self._left_out:
-            return content, self.hash(data, canonical_type=canonical_type)
-        return content, self._hash_of(content)
+        if canonical_type not in self._left_out:
+            content = self.encode(data)
+            return content, self._hash_of(content)
+        data = opened(data)  # once: what a model is dumped to, say
+        return self.encode(data), self.hash(data, canonical_type=canonical_type)
 
     def field_hashes(self, data: object, *, canonical_type: str) -> dict[str, str]:
         """A short hash of each top-level field of *data*, by name; what is no object has none.
@@ -131,7 +132,8 @@ class ContentHasher:
             UnrepresentableError: a field has no JSON form. The pointer in the message starts at the field;
                 what `hash` has taken is not refused here.
         """
-        kept = opened(self._kept(data, canonical_type))
+        left_out = self._left_out.get(canonical_type)
+        kept = _without(data, left_out) if left_out else opened(data)
         if not isinstance(kept, dict):
             return {}
         return {member_name(name): self._field_hash(item) for name, item in kept.items()}

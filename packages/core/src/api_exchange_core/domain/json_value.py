@@ -66,6 +66,8 @@ def opened(value: object, path: Sequence[str | int] = ()) -> object:
     Raises:
         UnrepresentableError: a pydantic model could not be dumped.
     """
+    if type(value) is dict or type(value) is list:
+        return value.copy()
     if isinstance(value, Enum):
         return opened(value.value, path)
     if isinstance(value, BaseModel):
@@ -85,6 +87,8 @@ def member_name(key: object, path: Sequence[str | int] = ()) -> str:
     Raises:
         UnrepresentableError: it is no str, or has a lone surrogate.
     """
+    if type(key) is str and key.isascii():
+        return key
     if not isinstance(key, str):
         raise _refusal(f"a key of type {type(key).__name__} in the object", path, "pass keys of type str")
     return _text(key, path)

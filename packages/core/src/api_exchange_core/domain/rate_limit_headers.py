@@ -24,6 +24,8 @@ Headers = Mapping[str, str]
 """The headers of an answer; names in lower case find them."""
 
 _PREFIXES: Final = ("ratelimit-", "x-ratelimit-", "x-rate-limit-")
+_TOLD_BY: Final = ("ratelimit", "x-ratelimit-", "x-rate-limit-")
+"""How the names of all headers begin that an answer says it by which was given."""
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _SINCE_1970: Final = 1_000_000_000
 """From so many seconds on (31 years) a number is a time of the calendar, not a wait."""
@@ -42,6 +44,8 @@ def told_wait(headers: Headers, *, now: datetime, refused: bool) -> timedelta | 
         refused: the request was turned down for now (429, 503). An answer that was given asks for a wait only where it
             says that nothing is left.
     """
+    if not refused and not any(name.lower().startswith(_TOLD_BY) for name in headers):
+        return None
     sent_at = _date(headers.get("date", "")) or now
     if refused:
         asked = _from_now(headers.get("retry-after", ""), sent_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -50,8 +51,10 @@ class Api:
         """
         base = self._base()
         try:
-            is_whole = httpx.URL(target).is_absolute_url
-            url = httpx.URL(target if is_whole else f"{str(base).rstrip('/')}/{target.lstrip('/')}")
+            is_whole = "://" in target and httpx.URL(target).is_absolute_url
+            whole = target if is_whole else f"{str(base).rstrip('/')}/{target.lstrip('/')}"
+            # Most requests have a query in one place; to parse it along with the rest takes a third of the time.
+            url = httpx.URL(whole) if "?" in whole or not params else httpx.URL(whole, params=params)
         except httpx.InvalidURL:
             raise PermanentError(f"API {self.name!r}: the address of a request is none") from None
         if not is_same_origin(url, base):
@@ -59,7 +62,7 @@ class Api:
                 f"API {self.name!r} is at {base.host!r}, and a request was to go to {url.host!r}: another host, "
                 "scheme or port does not get its credentials; make a client of its own for it"
             )
-        return url.copy_merge_params(params) if params else url
+        return url.copy_merge_params(params) if params and "?" in whole else url
 
     def _base(self) -> httpx.URL:
         given = self.base_url if isinstance(self.base_url, str) else self.base_url(current_tenant())
@@ -94,6 +97,7 @@ def no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
+@lru_cache(maxsize=1024)
 def _checked(given: str, name: str) -> httpx.URL:
     try:
         url = httpx.URL(given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -35,12 +35,12 @@ class InMemoryCheckpoints(Checkpoints):
     @override
     def get(self, source: str) -> Checkpoint | None:
         with self._changed:
-            return self._current().get(source)
+            return self._current([source]).get(source)
 
     @override
     def all(self) -> Sequence[Checkpoint]:
         with self._changed:
-            return [checkpoint for _, checkpoint in sorted(self._current().items())]
+            return [checkpoint for _, checkpoint in sorted(self._current(self._rows).items())]
 
     @override
     def write(self, checkpoints: Sequence[Checkpoint]) -> None:
@@ -61,8 +61,12 @@ class InMemoryCheckpoints(Checkpoints):
         for checkpoint in self._written:
             self._rows[checkpoint.source] = _JSON.dump_json(checkpoint)
 
-    def _current(self) -> dict[str, Checkpoint]:
-        current = {source: _JSON.validate_json(row) for source, row in self._rows.items()}
+    def _current(self, sources: Iterable[str] = ()) -> dict[str, Checkpoint]:
+        """The checkpoints of *sources*, and of what this unit of work has written."""
+        wanted = {*sources, *(checkpoint.source for checkpoint in self._written)}
+        current = {
+            source: _JSON.validate_json(self._rows[source]) for source in wanted if source in self._rows
+        }
         for checkpoint in self._written:
             stored = current.get(checkpoint.source)
             if (0 if stored is None else stored.version) != checkpoint.version - 1:

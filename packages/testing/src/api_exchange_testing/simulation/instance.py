@@ -10,6 +10,7 @@ from typing import Final
 from api_exchange_core.domain.delivery import Delivery, Settlement
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
+from api_exchange_core.domain.names import FunctionName
 from api_exchange_core.local.heartbeat import BatchKeeper
 from api_exchange_testing.simulation.calls import HeartbeatInTurn
 from api_exchange_testing.simulation.chores import Rota
@@ -58,8 +59,8 @@ class Instance:
         place = Place(turns, self.life)
         self._turns = turns
         self._ports = watched(ports(faulty(world, place, timedelta(seconds=skew))), world)
-        # Each life makes its own processors: what they keep in memory ends with it.
-        self._functions = [replace(function) for function in world.exchange.functions]
+        self._functions = world.exchange.functions
+        self._own: dict[FunctionName, Function] = {}
         wired = for_instance(world, self._ports, place, seed)
         self._handler = wired.handler
         self._calls = wired.calls
@@ -92,10 +93,16 @@ class Instance:
             function.input_queue, max_messages=_BATCH, visibility=_VISIBILITY
         )
         if deliveries:
-            settlements = self._settlements(function, deliveries)
+            settlements = self._settlements(self._own_of(function), deliveries)
             if settlements:
                 self._ports.consumer.settle(settlements)
         return bool(deliveries)
+
+    def _own_of(self, function: Function) -> Function:
+        """*function* with a processor that this life makes: what it keeps in memory ends with it."""
+        if function.name not in self._own:
+            self._own[function.name] = replace(function)
+        return self._own[function.name]
 
     def _settlements(self, function: Function, deliveries: Sequence[Delivery]) -> Sequence[Settlement]:
         if self._heartbeat is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -80,41 +81,60 @@ class Place:
 class Interposed:
     """Any port: its methods are steps, and what it holds beside methods is interposed as well."""
 
-    def __init__(self, port: object, name: str, place: Place, listener: Listener | None = None) -> None:
+    __slots__ = ("_listener", "_place", "_port")
+
+    def __init__(self, port: object, place: Place, listener: Listener | None) -> None:
         self._port = port
-        self._name = name
         self._place = place
         self._listener = listener
 
-    def __getattr__(self, attribute: str) -> Any:
-        value = getattr(self._port, attribute)
-        name = f"{self._name}.{attribute}"
-        found = self._step(value, name) if callable(value) else self._part(value, name)
-        self.__dict__[attribute] = found  # the next look finds it without asking again
-        return found
 
-    def _part(self, value: object, name: str) -> Interposed:
-        return Interposed(value, name, self._place, self._listener)
+def interposed(port: Port, name: str, place: Place, listener: Listener | None = None) -> Port:
+    """*port*, with a step at each call of its methods.
 
-    def _step(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
+    Args:
+        port: any.
+        name: what its steps are told by.
+        place: where it is called from.
+        listener: hears of each call that has taken effect.
+    """
+    stands_in = _interposing(cast("Hashable", type(port)), name)
+    return cast("Port", stands_in(port, place, listener))
+
+
+@lru_cache(maxsize=256)
+def _interposing(port: Any, name: str) -> type[Interposed]:
+    """The class that stands in between for ports of one class: every schedule makes dozens of its instances."""
+    members = {
+        attribute: _step(attribute, f"{name}.{attribute}")
+        if callable(getattr(port, attribute))
+        else _part(attribute, f"{name}.{attribute}")
+        for attribute in dir(port)
+        if not attribute.startswith("_")
+    }
+    return type(f"Interposed{port.__name__}", (Interposed,), {"__slots__": (), **members})
+
+
+def _part(attribute: str, name: str) -> property:
+    def part(self: Interposed) -> object:
+        return interposed(getattr(self._port, attribute), name, self._place, self._listener)
+
+    return property(part)
+
+
+def _step(attribute: str, name: str) -> Callable[..., Any]:
+    def call(self: Interposed, *args: Any, **options: Any) -> Any:
+        # Three quarters of all steps come this way: it is written out, and not made of other calls.
         place, listener = self._place, self._listener
+        step = place.turns.step(place.life, name, args)
+        step.answer = answer = getattr(self._port, attribute)(*args, **options)
+        if listener is not None:
+            listener(name, args, options, answer)
+        if step.event is not None:
+            place.afterwards(step)
+        return answer
 
-        def call(*args: Any, **options: Any) -> Any:
-            # Three quarters of all steps come this way: it is written out, and not made of other calls.
-            step = place.turns.step(place.life, name, args)
-            step.answer = answer = method(*args, **options)
-            if listener is not None:
-                listener(name, args, options, answer)
-            if step.event is not None:
-                place.afterwards(step)
-            return answer
-
-        return call
-
-
-def interposed(port: Port, name: str, place: Place) -> Port:
-    """*port*, with a step at each call of its methods."""
-    return cast("Port", Interposed(port, name, place))
+    return call
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +179,22 @@ class InterposedUnits(UnitOfWorkFactory):
     @override
     def begin(self, tenant_id: TenantId) -> AbstractContextManager[UnitOfWork]:
         listener = self.ledger.unit_of(tenant_id, self.place.life.name, self.clock)
-        self.place.called("unit.begin", lambda _: None, (tenant_id,))
+        step = self.place.turns.step(self.place.life, "unit.begin", (tenant_id,))
+        self.place.afterwards(step)
         return _InterposedUnit(self.units.begin(tenant_id), self.place, listener)
 
 
-class _InterposedUnit(Interposed, AbstractContextManager[UnitOfWork]):
+@dataclass(frozen=True, slots=True)
+class _InterposedUnit(AbstractContextManager[UnitOfWork]):
     """A unit of work from its begin to its end."""
 
-    def __init__(self, begun: AbstractContextManager[UnitOfWork], place: Place, listener: Listener) -> None:
-        super().__init__(begun, "unit", place, listener)
-        self._begun = begun
+    begun: AbstractContextManager[UnitOfWork]
+    place: Place
+    listener: Listener
 
     @override
     def __enter__(self) -> UnitOfWork:
-        self._port = self._begun.__enter__()
-        return cast("UnitOfWork", self)
+        return interposed(self.begun.__enter__(), "unit", self.place, self.listener)
 
     @override
     def __exit__(
@@ -182,7 +203,7 @@ class _InterposedUnit(Interposed, AbstractContextManager[UnitOfWork]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        return self._begun.__exit__(kind, error, traceback)
+        return self.begun.__exit__(kind, error, traceback)
 
 
 @dataclass(frozen=True, slots=True)

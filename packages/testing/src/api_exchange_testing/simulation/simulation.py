@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import count
 
 from typing_extensions import override
 
 from api_exchange_core import EntityReference, Exchange, Message
 from api_exchange_core.application.administer_credentials import KeepCredentials
+from api_exchange_core.application.send_message import SendMessage
+from api_exchange_core.application.tick import FanOutTick
 from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.names import QueueName, dead_letter_queue
 from api_exchange_testing.declared_tenant import declared_tenant
@@ -20,8 +23,8 @@ from api_exchange_testing.simulation.invariants import broken
 from api_exchange_testing.simulation.plan import Plan, Planned, Seeded
 from api_exchange_testing.simulation.story import Step, told
 from api_exchange_testing.simulation.turns import Life, NeverAtRestError, Turns
-from api_exchange_testing.simulation.wiring import Ports, outside
-from api_exchange_testing.simulation.world import World
+from api_exchange_testing.simulation.wiring import Ports, fan_out, sender
+from api_exchange_testing.simulation.world import World, nobody_else
 
 Invariant = Callable[["Simulation"], str | None]
 """Looks at a simulation that is at rest, and says what is wrong; None if nothing is."""
@@ -102,7 +105,14 @@ class Simulation:
         self._instances: dict[Life, Instance] = {}
         self._seeds = count(1)
         self._invariants: list[Invariant] = []
-        self._sender, self._fan_out = outside(self.world, seed=0)
+
+    @cached_property
+    def _sender(self) -> SendMessage:
+        return sender(self.world, seed=0)
+
+    @cached_property
+    def _fan_out(self) -> FanOutTick:
+        return fan_out(self.world, seed=0)
 
     @property
     def plan(self) -> Plan:
@@ -159,21 +169,24 @@ class Simulation:
         Raises:
             BrokenPromiseError: something does not hold; it tells the story.
         """
+        wrong = self._what_is_wrong()
+        if wrong:
+            raise BrokenPromiseError(
+                wrong, self.plan, self.story, seed=self._seed, parents=self.world.ledger.parents
+            ) from None
+
+    def _what_is_wrong(self) -> list[str]:
         for number in range(self._how_many):
             self._start(number)
         try:
             while (crashed := self._turns.run()) is not None:
                 self._instances.pop(crashed).end()
                 self._start(crashed.number)
-            wrong = [*broken(self.world), *filter(None, (check(self) for check in self._invariants))]
+            return [*broken(self.world), *filter(None, (check(self) for check in self._invariants))]
         except NeverAtRestError as error:
-            wrong = [str(error)]
+            return [str(error)]
         finally:
             self._end()
-        if wrong:
-            raise BrokenPromiseError(
-                wrong, self.plan, self.story, seed=self._seed, parents=self.world.ledger.parents
-            ) from None
 
     def _start(self, number: int) -> None:
         instance = Instance(
@@ -189,5 +202,6 @@ class Simulation:
 
     def _end(self) -> None:
         self._turns.close()
+        self.world.locks.give_way = nobody_else
         while self._instances:
             self._instances.popitem()[1].end()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from dependency_injector import providers
 
@@ -24,7 +24,6 @@ from api_exchange_core.ports.leases import Leases
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher
 from api_exchange_core.ports.outbox import OutboxRelaySource
-from api_exchange_core.ports.randomness import Randomness
 from api_exchange_core.ports.retention import RetentionStore
 from api_exchange_core.ports.sealer import Sealer
 from api_exchange_core.ports.sleeper import Sleeper
@@ -44,7 +43,8 @@ from api_exchange_testing.simulation.interposed import (
     SleeperInTurn,
     interposed,
 )
-from api_exchange_testing.simulation.token_watch import WatchedTokens, WatchedTokenStore
+from api_exchange_testing.simulation.recipe import Recipe
+from api_exchange_testing.simulation.token_watch import TokenWatch, WatchedTokens, WatchedTokenStore
 from api_exchange_testing.simulation.world import World
 
 
@@ -118,15 +118,6 @@ def watched(ports: Ports, world: World) -> Ports:
     return replace(ports, token_store=WatchedTokenStore(ports.token_store, world.token_watch))
 
 
-Slots = Mapping[str, Any]
-"""What fills the dependencies of the container, by name."""
-
-Made = dict[int, Any]
-"""What one filling has made so far, by provider."""
-
-Recipe = Callable[[Slots, Made], Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Wired:
     """What an instance works with."""
@@ -137,117 +128,60 @@ class Wired:
     chores: Sequence[Chore]
 
 
-@dataclass(frozen=True, slots=True)
-class _Recipes:
-    """The container of the use cases, read once and followed for each instance.
-
-    It says what is made of what; filling its slots anew would take longer than a whole simulation does.
-    """
-
-    services: Recipe
-    handler: Recipe
-    do_chore: Recipe
-    chores: Recipe
-    sender: Recipe
-    fan_out: Recipe
-
-
 def for_instance(world: World, ports: Ports, place: Place, seed: int) -> Wired:
     """The use cases of an instance over *ports*."""
-    recipes, made = _recipes(), Made()
-    slots = _slots(world, ports, SeededRandomness(seed))
-    slots["tokens"] = WatchedTokens(
-        world.token_watch,
-        store=ports.token_store,
-        sealer=ports.sealer,
-        clock=ports.clock,
-        sleeper=ports.sleeper,
-        randomness=slots["randomness"],
-        observer=world.observer,
-    )
-    calls = CallsInTurn(recipes.services(slots, made), place=place)
-    slots["calls"] = calls
-    return Wired(
-        handler=recipes.handler(slots, made),
-        calls=calls,
-        do_chore=recipes.do_chore(slots, made),
-        chores=recipes.chores(slots, made),
-    )
+    slots = _slots(world, ports, seed) | {"place": place, "token_watch": world.token_watch}
+    return Wired(*_instance().filled(slots))
 
 
-def outside(world: World, seed: int) -> tuple[SendMessage, FanOutTick]:
-    """What sends messages and ticks from outside of the instances, over the ports as they are."""
-    slots = _slots(world, ports_of(world), SeededRandomness(seed))
-    recipes, made = _recipes(), Made()
-    return recipes.sender(slots, made), recipes.fan_out(slots, made)
+def sender(world: World, seed: int) -> SendMessage:
+    """What sends messages from outside of the instances, over the ports as they are."""
+    (made,) = _outside("sender").filled(_slots(world, ports_of(world), seed))
+    return cast("SendMessage", made)
 
 
-def _slots(world: World, ports: Ports, randomness: Randomness) -> dict[str, Any]:
-    own = {"exchange": world.exchange, "randomness": randomness, "observer": world.observer}
-    return {one.name: getattr(ports, one.name) for one in fields(Ports)} | own
+def fan_out(world: World, seed: int) -> FanOutTick:
+    """What ticks from outside of the instances, over the ports as they are."""
+    (made,) = _outside("fan_out").filled(_slots(world, ports_of(world), seed))
+    return cast("FanOutTick", made)
+
+
+_PORTS: Final = tuple(one.name for one in fields(Ports))
+_GIVEN: Final = (*_PORTS, "exchange", "observer", "randomness")
+
+
+def _slots(world: World, ports: Ports, seed: int) -> dict[str, Any]:
+    own = {"exchange": world.exchange, "observer": world.observer, "randomness": SeededRandomness(seed)}
+    return {name: getattr(ports, name) for name in _PORTS} | own
 
 
 @cache
-def _recipes() -> _Recipes:
-    return _Recipes(**{one.name: _recipe(UseCases.providers[one.name]) for one in fields(_Recipes)})
+def _instance() -> Recipe:
+    place: providers.Dependency[Place] = providers.Dependency()
+    token_watch: providers.Dependency[TokenWatch] = providers.Dependency()
+    watched_tokens = providers.Singleton(
+        WatchedTokens,
+        token_watch,
+        store=UseCases.token_store,
+        sealer=UseCases.sealer,
+        clock=UseCases.clock,
+        sleeper=UseCases.sleeper,
+        randomness=UseCases.randomness,
+        observer=UseCases.observer,
+    )
+    return Recipe.of(
+        UseCases,
+        [one.name for one in fields(Wired)],
+        given=(*_GIVEN, "place", "token_watch"),
+        instead={
+            "calls": providers.Singleton(CallsInTurn, UseCases.services, place=place),
+            "tokens": watched_tokens,
+            "place": place,
+            "token_watch": token_watch,
+        },
+    )
 
 
-def _recipe(provider: object) -> Recipe:
-    """How what *provider* gives is made, once for each filling."""
-    name = _NAMES.get(id(provider), "")
-    make = _making(provider)
-
-    def made(slots: Slots, others: Made) -> Any:
-        if name in slots:
-            return slots[name]
-        if id(provider) not in others:
-            others[id(provider)] = make(slots, others)
-        return others[id(provider)]
-
-    return made
-
-
-def _making(provider: object) -> Recipe:
-    match provider:
-        case providers.Dependency():
-            return _recipe(provider.default) if provider.default is not None else _missing(provider)
-        case providers.Singleton():
-            return _call(lambda *_: provider.provides, provider.args, provider.kwargs)
-        case providers.List():
-            parts = [_recipe(part) for part in provider.args]
-            return lambda slots, made: [part(slots, made) for part in parts]
-        case providers.MethodCaller():
-            method: Any = provider  # whose attributes are typed as what they would get
-            return _call(_recipe(method.provides), method.args, method.kwargs)
-        case providers.AttributeGetter():
-            owner, attribute = _recipe(provider.provides), str(provider.name)
-            return lambda slots, made: getattr(owner(slots, made), attribute)
-        case providers.ProvidedInstance():
-            return _recipe(provider.provides)
-        case providers.Provider():
-            raise TypeError(f"{provider!r}: the simulation cannot read this kind of provider")
-        case _:
-            return lambda *_: provider
-
-
-def _call(what: Recipe, args: Sequence[object], kwargs: Mapping[str, object]) -> Recipe:
-    by_place = [_recipe(one) for one in args]
-    by_name = {name: _recipe(one) for name, one in kwargs.items()}
-
-    def call(slots: Slots, made: Made) -> Any:
-        return what(slots, made)(
-            *[one(slots, made) for one in by_place],
-            **{name: one(slots, made) for name, one in by_name.items()},
-        )
-
-    return call
-
-
-def _missing(provider: object) -> Recipe:
-    def missing(*_: object) -> Any:
-        raise LookupError(f"the simulation has no port for {_NAMES.get(id(provider))!r}")
-
-    return missing
-
-
-_NAMES: Final = {id(provider): name for name, provider in UseCases.providers.items()}
+@cache
+def _outside(what: str) -> Recipe:
+    return Recipe.of(UseCases, [what], given=_GIVEN)

@@ -96,7 +96,7 @@ class _Locks(threading.Condition):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(threading.RLock())
         self._clock = clock
-        self.give_way: Callable[[datetime | None, Callable[[], bool]], None] = _nobody_else
+        self.give_way: Callable[[datetime | None, Callable[[], bool]], None] = nobody_else
 
     @override
     def __enter__(self) -> bool:
@@ -118,5 +118,6 @@ class _Locks(threading.Condition):
         return predicate()
 
 
-def _nobody_else(_: datetime | None, __: object) -> None:
+def nobody_else(_: datetime | None, __: object) -> None:
+    """Who goes on while one waits for a row, as long as no instances run: not a soul."""
     raise RuntimeError("a row is locked, and there is nobody who could release it")
