@@ -47,7 +47,23 @@ def take() -> Take:
 
 
 @pytest.fixture
-def deployed(ministack: Ministack, tmp_path: Path, take: Take) -> Iterator[Deployment]:
+def environment(ministack: Ministack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an operator's shell says of the deployment."""
+    for name, value in {
+        PLATFORM: "aws",
+        "API_EXCHANGE_DATABASE_URL": sqlite(tmp_path),
+        "API_EXCHANGE_QUEUE_PREFIX": PREFIX,
+        "API_EXCHANGE_TOKEN_TABLE": "shop-tokens",
+        "AWS_ENDPOINT_URL": ministack.endpoint,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def deployed(environment: None, ministack: Ministack, tmp_path: Path, take: Take) -> Iterator[Deployment]:
     exchange = Exchange("shop", tenants=["customer-a", "customer-b"])
     exchange.queue("take-orders", "orders-in", take)
     create_token_table(ministack.client("dynamodb"), "shop-tokens")
@@ -58,26 +74,8 @@ def deployed(ministack: Ministack, tmp_path: Path, take: Take) -> Iterator[Deplo
 
 
 @pytest.fixture
-def api_exchange(
-    deployed: Deployment,
-    ministack: Ministack,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Command:
-    """Runs a command against the deployment; what it answers in JSON, or None if it fails."""
-    environment = {
-        PLATFORM: "aws",
-        "API_EXCHANGE_DATABASE_URL": sqlite(tmp_path),
-        "API_EXCHANGE_QUEUE_PREFIX": PREFIX,
-        "API_EXCHANGE_TOKEN_TABLE": "shop-tokens",
-        "AWS_ENDPOINT_URL": ministack.endpoint,
-        "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+def api_exchange(deployed: Deployment, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command against the deployment; what it answers in JSON, or what it says if it fails."""
 
     def command(*words: str, ends: int = 0) -> Any:
         with pytest.raises(SystemExit) as ended:
@@ -114,7 +112,7 @@ def test_dead_letters_are_thrown_away(deployed: Deployment, api_exchange: Comman
     deployed.poll("orders-in", most=12)
     api_exchange("dlq", "discard", "orders-in", "--tenant", "customer-a", "--yes")
     left = api_exchange("dlq", "list", "orders-in")
-    assert [one["tenant"] for one in left] == ["customer-b"] * 6
+    assert [one["tenant_id"] for one in left] == ["customer-b"] * 6
 
 
 def test_the_state_of_the_deployment_is_told(deployed: Deployment, api_exchange: Command) -> None:
