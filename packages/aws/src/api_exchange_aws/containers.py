@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from botocore.session import Session
 from dependency_injector import containers, providers
@@ -22,7 +22,6 @@ from api_exchange_aws.database_password import IamDatabasePassword
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.kms_secrets import KmsSecrets
-from api_exchange_aws.no_files import NoFiles
 from api_exchange_aws.s3.file_sink import S3FileSink
 from api_exchange_aws.s3.payload_store import S3PayloadStore
 from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
@@ -35,6 +34,7 @@ from api_exchange_aws.sqs.settling import Settling
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.files.no_files import NoFiles
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -70,6 +70,9 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
     from sqlalchemy import Engine
+
+
+_NO_FILES: Final = "set API_EXCHANGE_OUTPUT_BUCKET, or API_EXCHANGE_OUTPUT_FOLDER to a file system that lasts and is mounted (EFS)"
 
 
 def _engine(
@@ -117,7 +120,7 @@ def _files(
 ) -> FileSink:
     if settings.output_bucket is not None:
         return S3FileSink(client(), settings.output_bucket, clock, randomness)
-    return NoFiles() if settings.output_folder is None else LocalFileSink(settings.output_folder)
+    return NoFiles(_NO_FILES) if settings.output_folder is None else LocalFileSink(settings.output_folder)
 
 
 def _claims(settings: AwsSettings, payloads: Callable[[], PayloadStore]) -> ClaimCheck | None:

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_exchange_core.adapters.crypto.aes_gcm import KEYRING
-from api_exchange_core.domain.errors import DeclarationError
+from api_exchange_core.containers.wrong_settings import wrong_settings
 
 BUCKET: Final = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 """Of a general purpose bucket ("Bucket naming rules", Amazon S3)."""
@@ -127,12 +127,4 @@ def settings_from_environment(database_url: str | None = None) -> AwsSettings:
             return AwsSettings(database_url=SecretStr(database_url), database_url_secret=None)
         return AwsSettings()
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{_variable(one['loc'])}{one['msg']}"
-            for one in error.errors(include_url=False, include_input=False)
-        )
-        raise DeclarationError(f"the settings of the exchange are wrong: {wrong}") from None
-
-
-def _variable(place: tuple[int | str, ...]) -> str:
-    return f"API_EXCHANGE_{str(place[0]).upper()}: " if place else ""
+        raise wrong_settings(error) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dependency_injector import containers, providers
 
@@ -19,7 +19,6 @@ from api_exchange_azure.clients import (
     token_table_client,
 )
 from api_exchange_azure.database_password import EntraDatabasePassword
-from api_exchange_azure.no_files import NoFiles
 from api_exchange_azure.secrets import KeyVaultSecrets
 from api_exchange_azure.servicebus.consumer import ServiceBusMessageConsumer
 from api_exchange_azure.servicebus.copies import ServiceBusCopies
@@ -37,6 +36,7 @@ from api_exchange_azure.storage.wire import MAX_BODY, NOTES_ROOM
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
+from api_exchange_core.adapters.files.no_files import NoFiles
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
 from api_exchange_core.adapters.sql.credential_store import SqlCredentialStore
 from api_exchange_core.adapters.sql.engine import create_engine_for
@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from api_exchange_azure.tables.token_store import TableTokenStore
+
+
+_NO_FILES: Final = "set API_EXCHANGE_OUTPUT_FOLDER to a file system that lasts and is mounted (Azure Files)"
 
 
 def _engine(
@@ -113,7 +116,7 @@ def _eraser(engine: Engine, tokens: SqlTokenStore | TableTokenStore) -> Eraser:
 
 
 def _files(folder: Path | None) -> FileSink:
-    return NoFiles() if folder is None else LocalFileSink(folder)
+    return NoFiles(_NO_FILES) if folder is None else LocalFileSink(folder)
 
 
 def _claims(settings: AzureSettings, payloads: Callable[[], PayloadStore]) -> ClaimCheck | None:

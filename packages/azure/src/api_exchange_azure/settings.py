@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api_exchange_core.domain.errors import DeclarationError
+from api_exchange_core.containers.wrong_settings import wrong_settings
 from api_exchange_core.domain.names import QueueName, queue_name
 
 SERVICE_BUS: Final = "API_EXCHANGE_SERVICE_BUS"
@@ -154,15 +154,4 @@ def settings_from_environment(database_url: str | None = None) -> AzureSettings:
             return AzureSettings(database_url=SecretStr(database_url), database_url_secret=None)
         return AzureSettings()
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{_variable(one['loc'])}{one['msg']}"
-            for one in error.errors(include_url=False, include_input=False)
-        )
-        raise DeclarationError(f"the settings of the exchange are wrong: {wrong}") from None
-
-
-def _variable(place: tuple[int | str, ...]) -> str:
-    if not place:
-        return ""
-    name = str(place[0])
-    return f"{name}: " if name.startswith("API_EXCHANGE_") else f"API_EXCHANGE_{name.upper()}: "
+        raise wrong_settings(error) from None

@@ -233,7 +233,7 @@ def run_process(shop: str, folder: Path, **environment: str) -> Ended:
 
 def test_run_names_a_wrong_setting(shop: str, tmp_path: Path) -> None:
     said = error_of(run_process(shop, tmp_path, API_EXCHANGE_PORT="abc"))
-    assert said.startswith("error: wrong settings: API_EXCHANGE_PORT: ")
+    assert said.startswith("error: the settings of the exchange are wrong: API_EXCHANGE_PORT: ")
 
 
 def test_run_on_a_port_that_is_taken_says_how_to_choose_another(shop: str, tmp_path: Path) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
-
-from typing_extensions import override
 
 from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.received import Receipt, Received
@@ -17,13 +14,12 @@ from api_exchange_aws.sqs.settling import Settling
 from api_exchange_aws.triggers.time_left import TimeLeft
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck
 from api_exchange_core.application.call import loggable
-from api_exchange_core.application.claims import Keeper
 from api_exchange_core.application.processor_handler import GIVEN_BACK, ProcessorHandler
 from api_exchange_core.domain.delivery import Defer, Delivery, Settlement
 from api_exchange_core.domain.errors import DeclarationError, ExchangeError, TransientError
 from api_exchange_core.domain.exchange import Exchange, Function
 from api_exchange_core.domain.names import QueueName
-from api_exchange_core.local.heartbeat import Heartbeat
+from api_exchange_core.local.heartbeat import Heartbeat, LeaseKeeper
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.observer import Observer
 
@@ -171,7 +167,7 @@ class SqsTrigger:
             function,
             batch,
             stop=time_left.is_short,
-            keeper=_LeaseKeeper(self.heartbeat, time_left),
+            keeper=LeaseKeeper(self.heartbeat, time_left.until_reserve),
             deadline=time_left.deadline(self.clock.now()),
         )
 
@@ -185,22 +181,6 @@ class SqsTrigger:
     def _tell(self, function: Function, error: ExchangeError) -> None:
         """What could not be settled comes back when its queue's visibility timeout ends."""
         self.observer.event("settle.failed", function=function.name, **loggable(error))
-
-
-class _LeaseKeeper(Keeper):
-    """Renews leases of exclusive functions. The messages are kept from others by their queue's visibility timeout."""
-
-    def __init__(self, heartbeat: Heartbeat, time_left: TimeLeft) -> None:
-        self._heartbeat = heartbeat
-        self._until = heartbeat.now + time_left.until_reserve.total_seconds()
-
-    @override
-    def keeping(self, renew: Callable[[], None], *, every: timedelta) -> AbstractContextManager[None]:
-        return self._heartbeat.beating(renew, every=every, until=self._until)
-
-    @override
-    def has_lost(self, delivery: Delivery) -> bool:
-        return False
 
 
 def _lanes(deliveries: Sequence[Delivery]) -> list[deque[Delivery]]:

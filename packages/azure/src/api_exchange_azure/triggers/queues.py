@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Generic
 
-from typing_extensions import override
-
 from api_exchange_azure.triggers.copies import Copies, OneArrived
 from api_exchange_azure.triggers.time_left import TimeLeft
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck
-from api_exchange_core.application.claims import Keeper
 from api_exchange_core.application.processor_handler import GIVEN_BACK, ProcessorHandler
 from api_exchange_core.domain.delivery import DeadLetter, Defer, Delivery, Disposition, Retry
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.exchange import Function
-from api_exchange_core.local.heartbeat import Heartbeat
+from api_exchange_core.local.heartbeat import Heartbeat, LeaseKeeper
 from api_exchange_core.ports.observer import Observer
 from api_exchange_core.ports.sleeper import Sleeper
 
@@ -89,7 +85,7 @@ class QueueTrigger(Generic[OneArrived]):
             function,
             deliveries,
             stop=time_left.is_short,
-            keeper=_LeaseKeeper(self.heartbeat, time_left),
+            keeper=LeaseKeeper(self.heartbeat, time_left.until_reserve),
             deadline=time_left.deadline,
         )
         return {one.delivery.receipt: one.disposition for one in settlements}
@@ -107,19 +103,3 @@ class QueueTrigger(Generic[OneArrived]):
         raise TransientError(
             f"function {function.name!r}: a message of a session is to be tried again before those behind it"
         )
-
-
-class _LeaseKeeper(Keeper):
-    """Renews leases of exclusive functions."""
-
-    def __init__(self, heartbeat: Heartbeat, time_left: TimeLeft) -> None:
-        self._heartbeat = heartbeat
-        self._until = heartbeat.now + time_left.until_reserve.total_seconds()
-
-    @override
-    def keeping(self, renew: Callable[[], None], *, every: timedelta) -> AbstractContextManager[None]:
-        return self._heartbeat.beating(renew, every=every, until=self._until)
-
-    @override
-    def has_lost(self, delivery: Delivery) -> bool:
-        return False

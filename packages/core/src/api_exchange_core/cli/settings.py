@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from api_exchange_core.containers.local import LocalSettings
-from api_exchange_core.domain.errors import DeclarationError
+from api_exchange_core.containers.wrong_settings import wrong_settings
 
 
 def settings_with(**options: object) -> LocalSettings:
@@ -20,8 +20,4 @@ def settings_with(**options: object) -> LocalSettings:
     try:
         return LocalSettings(**given)
     except ValidationError as error:
-        reasons = "; ".join(
-            f"API_EXCHANGE_{str(detail['loc'][0]).upper()}: {detail['msg']}"
-            for detail in error.errors(include_input=False, include_url=False)
-        )
-        raise DeclarationError(f"wrong settings: {reasons}") from None
+        raise wrong_settings(error) from None

@@ -172,3 +172,24 @@ class BatchKeeper(Keeper):
         if ours:
             lost = self._consumer.extend(ours, visibility=self._visibility)
             self._lost |= {delivery.receipt for delivery in lost}
+
+
+class LeaseKeeper(Keeper):
+    """Renews leases of exclusive functions; their messages are kept from others by who started the function.
+
+    Args:
+        heartbeat: renews.
+        time_left: how long at the most.
+    """
+
+    def __init__(self, heartbeat: Heartbeat, time_left: timedelta) -> None:
+        self._heartbeat = heartbeat
+        self._until = heartbeat.now + time_left.total_seconds()
+
+    @override
+    def keeping(self, renew: Callable[[], None], *, every: timedelta) -> AbstractContextManager[None]:
+        return self._heartbeat.beating(renew, every=every, until=self._until)
+
+    @override
+    def has_lost(self, delivery: Delivery) -> bool:
+        return False
