@@ -72,7 +72,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-_NO_FILES: Final = "set API_EXCHANGE_OUTPUT_BUCKET, or API_EXCHANGE_OUTPUT_FOLDER to a file system that lasts and is mounted (EFS)"
+_NO_FILES: Final = (
+    "set API_EXCHANGE_OUTPUT_BUCKET, or API_EXCHANGE_OUTPUT_FOLDER to a file system that lasts and is "
+    "mounted (EFS)"
+)
 
 
 def _engine(
