@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from api_exchange_azure.containers import AzureContainer, azure_container
 from api_exchange_azure.platform import AzureStore
+from api_exchange_azure.servicebus.consumer import ServiceBusMessageConsumer
 from api_exchange_azure.servicebus.inspector import ServiceBusQueueInspector
 from api_exchange_core import (
     Exchange,
@@ -138,15 +139,16 @@ def deployed(
     migrate.upgrade(container.engine())
     container.tenants().add(exchange.tenants, now=container.clock().now())
     yield Deployment(container)
-    if container.settings().queues == "servicebus":
-        container.consumer().close()
+    consumer = container.consumer()
+    if isinstance(consumer, ServiceBusMessageConsumer):
+        consumer.close()
         container.senders().close()
         container.service_bus().close()
     container.engine().dispose()
 
 
 @pytest.fixture
-def api_exchange(deployed: Deployment, capsys: pytest.CaptureFixture[str]) -> Command:  # noqa: ARG001 # its settings
+def api_exchange(deployed: Deployment, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command against the deployment; what it answers in JSON, or what it complains of."""
 
     def command(*words: str, ends: int = 0) -> Any:
