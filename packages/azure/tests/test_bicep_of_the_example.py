@@ -89,7 +89,7 @@ def test_each_setting_is_one_that_the_framework_reads() -> None:
     assert given <= known
 
 
-def test_the_host_lets_a_batch_take_as_long_as_it_renews_its_locks() -> None:
+def test_the_host_lets_a_message_of_a_session_take_as_long_as_it_renews_its_lock() -> None:
     host = json.loads((INFRA / "host.json").read_text())
     assert host["functionTimeout"] == host["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]
     assert host["extensions"]["http"]["routePrefix"] == ""

@@ -35,7 +35,9 @@ class Note(ProcessorInterface):
         return ProcessingResult.create_success()
 
 
-def _handed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: Sequence[datetime | None]) -> set[timedelta]:
+def _handed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: Sequence[datetime | None]
+) -> set[timedelta]:
     """The time that a function has for a batch whose messages are locked until then."""
     (tmp_path / "host.json").write_text(_HOST)
     monkeypatch.setenv("AzureWebJobsScriptRoot", str(tmp_path))
@@ -56,7 +58,7 @@ def _handed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: Sequence[dat
     run([_message(place, until) for place, until in enumerate(locks)])
     container.service_bus().close()
     container.engine().dispose()
-    assert len(note.deadlines) == len(locks)
+    assert len(note.deadlines) == len(locks), "a message was not handled"
     return {deadline - _NOON for deadline in note.deadlines}
 
 
@@ -82,7 +84,12 @@ def test_a_message_whose_lock_has_ended_on_the_way_is_handled_all_the_same(
 
 def _message(place: int, locked_until: datetime | None) -> ServiceBusMessage:
     message = Message(
-        id=MessageId(f"m-{place}"), tenant_id=TenantId("customer-a"), payload={"id": place}, created_at=_NOON
+        id=MessageId(f"m-{place}"),
+        tenant_id=TenantId("customer-a"),
+        source="/orders/fetch",
+        payload={"id": place},
+        time=_NOON,
+        correlation_id="request-1",
     )
     return ServiceBusMessage(  # type: ignore[no-untyped-call] # the library's
         body=encode(message),
