@@ -95,6 +95,16 @@ def test_the_host_lets_a_message_of_a_session_take_as_long_as_it_renews_its_lock
     assert host["extensions"]["http"]["routePrefix"] == ""
 
 
+def test_contents_of_large_messages_outlive_every_wait_and_every_letter() -> None:
+    queues = (INFRA / "modules" / "service-bus.bicep").read_text()
+    waits = {int(days) for days in re.findall(r"defaultMessageTimeToLive: 'P(\d+)D'", queues)}
+    storage = (INFRA / "modules" / "storage.bicep").read_text()
+    least = re.search(r"@minValue\((\d+)\)\s+param keepPayloadsFor int = (\d+)", storage)
+    assert least is not None
+    # What was large when it came is not written again when it is buried.
+    assert int(least[2]) >= int(least[1]) > sum(waits) == 14 + 90
+
+
 @pytest.mark.slow
 def test_the_package_is_the_same_for_the_same_sources_and_made_for_the_cloud(tmp_path: Path) -> None:
     first, again = tmp_path / "first.zip", tmp_path / "again.zip"
