@@ -30,7 +30,7 @@ class Note(ProcessorInterface):
         self.deadlines: list[datetime] = []
 
     def process(self, message: Message, context: ProcessorContext) -> ProcessingResult:
-        if context.deadline is not None:
+        if context.deadline is not None and context.deadline.at is not None:
             self.deadlines.append(context.deadline.at)
         return ProcessingResult.create_success()
 
@@ -91,7 +91,7 @@ def _message(place: int, locked_until: datetime | None) -> ServiceBusMessage:
         time=_NOON,
         correlation_id="request-1",
     )
-    return ServiceBusMessage(  # type: ignore[no-untyped-call] # the library's
+    return ServiceBusMessage(
         body=encode(message),
         application_properties={},
         user_properties={},
