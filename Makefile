@@ -40,10 +40,10 @@ demo-azure: $(READY)  ## the same orders through a function app, Service Bus and
 	@$(BIN)/python -m examples.orders.azure_demo
 
 test: $(READY)  ## every test, on SQLite and on a PostgreSQL that the tests start
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-quick: $(READY)  ## all but the slow ones
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow"
 
 torture: $(READY)  ## kill, pause and crash it all on a real PostgreSQL, then count (TORTURE="--seed 7 --database sqlite")
 	@$(BIN)/python -m benchmarks.torture $(TORTURE)

@@ -52,8 +52,8 @@ module monitoring 'modules/monitoring.bicep' = {
 module storage 'modules/storage.bicep' = {
   name: 'storage'
   params: {
-    hostAccount: take('${replace(name, '-', '')}host${unique}', 24)
-    dataAccount: take('${replace(name, '-', '')}data${unique}', 24)
+    hostAccount: take('${toLower(replace(name, '-', ''))}host${unique}', 24)
+    dataAccount: take('${toLower(replace(name, '-', ''))}data${unique}', 24)
     location: location
   }
 }

@@ -5,9 +5,9 @@ param hostAccount string
 param dataAccount string
 param location string
 
-@description('Days after which contents of large messages go: longer than a message may wait in a queue.')
-@minValue(15)
-param keepPayloadsFor int = 30
+@description('Days after which contents of large messages go: longer than a message waits and its letter lies, 14 and 90.')
+@minValue(105)
+param keepPayloadsFor int = 120
 
 var payloads = 'api-exchange-payloads'
 

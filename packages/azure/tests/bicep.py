@@ -28,6 +28,7 @@ FUNCTIONS: Final = frozenset(
         "subscription",
         "subscriptionResourceId",
         "take",
+        "toLower",
         "uniqueString",
         "allowed",
     ]

@@ -94,7 +94,7 @@ class Namespace:
     def purge(self) -> None:
         """Empty all queues."""
         for name in (*QUEUES, IN_ORDER, ALSO_IN_ORDER):
-            for path in (name, f"{name}-dlq", f"{name}/$DeadLetterQueue"):
+            for path in (name, f"{name}-dlq", f"{name}/$DeadLetterQueue", f"{name}-dlq/$DeadLetterQueue"):
                 self.broker.purge(PREFIX + path)
 
     def stop(self) -> None:

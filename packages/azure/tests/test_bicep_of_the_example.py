@@ -89,10 +89,20 @@ def test_each_setting_is_one_that_the_framework_reads() -> None:
     assert given <= known
 
 
-def test_the_host_lets_a_batch_take_as_long_as_it_renews_its_locks() -> None:
+def test_the_host_lets_a_message_of_a_session_take_as_long_as_it_renews_its_lock() -> None:
     host = json.loads((INFRA / "host.json").read_text())
     assert host["functionTimeout"] == host["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]
     assert host["extensions"]["http"]["routePrefix"] == ""
+
+
+def test_contents_of_large_messages_outlive_every_wait_and_every_letter() -> None:
+    queues = (INFRA / "modules" / "service-bus.bicep").read_text()
+    waits = {int(days) for days in re.findall(r"defaultMessageTimeToLive: 'P(\d+)D'", queues)}
+    storage = (INFRA / "modules" / "storage.bicep").read_text()
+    least = re.search(r"@minValue\((\d+)\)\s+param keepPayloadsFor int = (\d+)", storage)
+    assert least is not None
+    # What was large when it came is not written again when it is buried.
+    assert int(least[2]) >= int(least[1]) > sum(waits) == 14 + 90
 
 
 @pytest.mark.slow

@@ -202,6 +202,26 @@ def test_what_the_broker_has_put_aside_is_among_the_letters(
     assert _scanned(operator) == [ours]
 
 
+def test_a_letter_that_the_broker_puts_aside_itself_stays_a_letter(
+    namespace: Namespace, operator: ServiceBusDeadLetters
+) -> None:
+    _bury(namespace, _letter("m-1"), _letter("m-2"))
+    while namespace.broker.messages(_GRAVE):  # as when an operator dies with it in hand, again and again
+        with namespace.client.get_queue_receiver(_GRAVE) as somebody:
+            for one in somebody.receive_messages(2, 0.2):
+                somebody.abandon_message(one)
+    first, second = _scanned(operator)
+    told = Letter.of(first)
+    assert first.id.startswith("orders-in/aside/")
+    assert (told.kind, told.message_id, told.queue) == (LetterKind.MESSAGE, "m-1", "orders-in")
+    assert operator.get(first.id) == first
+    assert list(operator.replay(_QUEUE, [first.id], until=_now())) == [first.id]
+    (sent,) = namespace.broker.messages(PREFIX + _QUEUE)
+    assert (decode(_body(sent)).id, sent.properties) == ("m-1", {})
+    assert list(operator.discard(_QUEUE, [second.id], until=_now())) == [second.id]
+    assert namespace.broker.dead_letters(_GRAVE) == ()
+
+
 def test_a_queue_that_is_gone_has_its_letters_left(
     namespace: Namespace, operator: ServiceBusDeadLetters
 ) -> None:

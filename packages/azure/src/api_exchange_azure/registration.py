@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, List, TypeVar  # noqa: UP035 - the
 import azure.functions as func
 
 from api_exchange_azure.settings import SERVICE_BUS, STORAGE
-from api_exchange_azure.triggers.arrivals import of_service_bus, of_storage
+from api_exchange_azure.triggers.arrivals import locks_of, of_service_bus, of_storage
 from api_exchange_azure.triggers.http import HttpTriggers, healthy
 from api_exchange_azure.triggers.ncrontab import each, ncrontab
 from api_exchange_azure.triggers.queues import QueueTrigger
@@ -121,7 +121,7 @@ class Registration:
                 for place, one in enumerate(messages)
             ]
             self._make_known()
-            self._service_bus.handle(function, arrived, self._time_left(locked=True))
+            self._service_bus.handle(function, arrived, self._time_of_batch(messages))
 
         run.__annotations__ = {"messages": List[func.ServiceBusMessage]}  # noqa: UP006 - see above
         return run
@@ -132,7 +132,8 @@ class Registration:
         def run(message: func.ServiceBusMessage) -> None:
             arrived = of_service_bus(function.input_queue, message, place=0, in_session=True)
             self._make_known()
-            self._service_bus.handle(function, [arrived], self._time_left(locked=True))
+            limit = min(self._limits.function_timeout, self._limits.lock_renewal)
+            self._service_bus.handle(function, [arrived], self._time_left(limit))
 
         run.__annotations__ = {"message": func.ServiceBusMessage}
         app.service_bus_queue_trigger(
@@ -148,7 +149,7 @@ class Registration:
         def run(message: func.QueueMessage) -> None:
             self._make_known()
             arrived = of_storage(function.input_queue, message)
-            self._storage.handle(function, [arrived], self._time_left(locked=False))
+            self._storage.handle(function, [arrived], self._time_left(self._limits.function_timeout))
 
         run.__annotations__ = {"message": func.QueueMessage}
         app.queue_trigger(
@@ -182,7 +183,7 @@ class Registration:
 
     def _add_chore(self, app: func.FunctionApp, chore: Chore) -> None:
         def do(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by its name
-            time_left = self._time_left(locked=False)
+            time_left = self._time_left(self._limits.function_timeout)
             self._container.use_cases.do_chore().do(chore, stop=time_left.is_short)
 
         do.__annotations__ = {"timer": func.TimerRequest}
@@ -213,10 +214,11 @@ class Registration:
         container = self._container
         return HttpTriggers(container.use_cases.accept(), container.observer(), self._make_known)
 
-    def _time_left(self, *, locked: bool) -> TimeLeft:
-        """Args: locked: the host keeps locks of what was handed over, for a while."""
-        limits = self._limits
-        limit = min(limits.function_timeout, limits.lock_renewal) if locked else limits.function_timeout
+    def _time_of_batch(self, messages: Sequence[func.ServiceBusMessage]) -> TimeLeft:
+        limit = self._limits.of_batch(locks_of(messages), now=self._container.clock().now())
+        return self._time_left(limit)
+
+    def _time_left(self, limit: timedelta) -> TimeLeft:
         return TimeLeft.beginning(self._container.clock(), limit, self._settings.reserved)
 
     def _make_known(self) -> None:

@@ -50,7 +50,7 @@ class _Shared:
 
 
 class ServiceBusDeadLetters(DeadLetters):
-    """Dead letters in Service Bus: those in ``<queue>-dlq``, and then those in the ``/$DeadLetterQueue`` of the queue.
+    """Dead letters in Service Bus: those in ``<queue>-dlq``, then those in the ``/$DeadLetterQueue`` of either.
 
     The broker hands out the oldest, and by number only what is deferred. So all that lies before a chosen letter is
     deferred on the way to it, once: that costs one delivery of its count, where a release would cost one each time.
@@ -86,7 +86,7 @@ class ServiceBusDeadLetters(DeadLetters):
 
     @override
     def scan(self, queue: QueueName, *, until: datetime) -> Iterator[Sequence[StoredLetter]]:
-        for grave in Grave.both(queue):
+        for grave in Grave.each(queue):
             start = 1
             while page := self._page(grave, start):
                 letters = [grave.letter(one) for one in page if buried_at(one) <= until]
@@ -144,7 +144,7 @@ class ServiceBusDeadLetters(DeadLetters):
         end: _End,
     ) -> Collection[LetterId]:
         done: list[LetterId] = []
-        for grave in Grave.both(queue):
+        for grave in Grave.each(queue):
             left: AbstractSet[int] = set(grave.numbers_in(letter_ids))
             tries = 0
             while left:

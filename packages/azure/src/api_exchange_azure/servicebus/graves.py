@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from api_exchange_azure.servicebus.wire import NOTES, Notes, Parcel, body_of, broker_id, properties_of
@@ -18,39 +19,54 @@ if TYPE_CHECKING:
 
 Fact = TypeVar("Fact")
 
-_ID: Final = re.compile(r"([^/]+)/(broker/)?([0-9]{1,19})")
+_ID: Final = re.compile(r"([^/]+)/(?:(broker|aside)/)?([0-9]{1,19})")
 _LAST: Final = 2**63 - 1  # of sequence numbers
-_GENERATION: Final = re.compile(r"(?:/(?:again|letter|broker)-[0-9]{1,19})+\Z")
+_GENERATION: Final = re.compile(r"(?:/(?:again|letter|broker|aside)-[0-9]{1,19})+\Z")
 # What the broker adds to a message that it puts aside ("Overview of Service Bus dead-letter queues", Microsoft Learn).
 _OF_BROKER: Final = ("DeadLetterReason", "DeadLetterErrorDescription")
 
 
+class Place(StrEnum):
+    """Where letters of a queue can lie."""
+
+    LETTER = "letter"
+    """The dead-letter queue of the framework."""
+    BROKER = "broker"
+    """The queue's own ``/$DeadLetterQueue``, where the broker puts what it has handed out too often."""
+    ASIDE = "aside"
+    """The same of the framework's dead-letter queue: letters that are too old for it, or were in hand too often."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grave:
-    """One of the two places where the letters of a queue lie.
+    """One of the places where the letters of a queue lie.
 
     Args:
         queue: the one that they died in.
-        by_broker: the queue's own ``/$DeadLetterQueue``, where the broker puts what it has handed out too often; else
-            the dead-letter queue of the framework.
+        place: which of them.
     """
 
     queue: QueueName
-    by_broker: bool = False
+    place: Place = Place.LETTER
 
     @classmethod
-    def both(cls, queue: QueueName) -> tuple[Self, Self]:
+    def each(cls, queue: QueueName) -> tuple[Self, ...]:
         """Those of *queue*."""
-        return cls(queue), cls(queue, by_broker=True)
+        return tuple(cls(queue, place) for place in Place)
+
+    @property
+    def by_broker(self) -> bool:
+        """Whether it was the broker that put them there."""
+        return self.place is not Place.LETTER
 
     @property
     def entity(self) -> QueueName:
         """The queue to receive from, or whose dead-letter queue that is."""
-        return self.queue if self.by_broker else dead_letter_queue(self.queue)
+        return self.queue if self.place is Place.BROKER else dead_letter_queue(self.queue)
 
     def id_of(self, number: int) -> LetterId:
         """What the letter with that sequence number is called."""
-        return LetterId(f"{self.queue}/{'broker/' if self.by_broker else ''}{number}")
+        return LetterId(f"{self.queue}/{f'{self.place}/' if self.by_broker else ''}{number}")
 
     def numbers_in(self, letter_ids: Collection[LetterId]) -> list[int]:
         """The sequence numbers of those of *letter_ids* that lie here, the oldest first."""
@@ -77,9 +93,9 @@ class Grave:
             in_session: the queue requires sessions: what had none gets one of its own.
         """
         root = _GENERATION.sub("", message.message_id or "")
-        message_id = broker_id(root, f"{'broker' if self.by_broker else 'letter'}-{number_of(message)}")
+        message_id = broker_id(root, f"{self.place}-{number_of(message)}")
         properties = properties_of(message)
-        noted = message.session_id if self.by_broker else Notes.of(properties).session
+        noted = message.session_id if self.place is Place.BROKER else Notes.of(properties).session
         return Parcel(
             message_id=message_id,
             body=revived(body_of(message)),
@@ -96,7 +112,7 @@ def found_by(letter_id: LetterId) -> tuple[Grave, int] | None:
     if match is None or int(match[3]) > _LAST:
         return None
     try:
-        return Grave(queue_name(match[1]), by_broker=match[2] is not None), int(match[3])
+        return Grave(queue_name(match[1]), Place(match[2] or Place.LETTER)), int(match[3])
     except DeclarationError:
         return None
 

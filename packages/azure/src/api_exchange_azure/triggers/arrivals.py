@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ def of_service_bus(
         times=max(message.delivery_count or 1, 1),  # the host counts deliveries from 1
         enqueued_at=_utc(message.enqueued_time_utc),
     )
+
+
+def locks_of(messages: Sequence[ServiceBusMessage]) -> list[datetime]:
+    """When the locks of messages end, as far as the host tells."""
+    return [until for one in messages if (until := _utc(one.locked_until)) is not None]
 
 
 def of_storage(queue: QueueName, message: QueueMessage) -> OfStorage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from api_exchange_core.ports.clock import Clock
 _DEFAULT: Final = timedelta(
     minutes=5
 )  # of both (host.json reference; Service Bus bindings): the shortest of all plans
+_LONGEST_LOCK: Final = timedelta(minutes=5)  # Service Bus quotas
 _MOST_RESERVED: Final = 5
 """A reserve is at most this part of the time that there is; a short function would begin nothing otherwise."""
 _TIME: Final = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})")
@@ -28,7 +29,8 @@ class HostLimits:
 
     Args:
         function_timeout: the host ends the whole process after it.
-        lock_renewal: the host renews locks of Service Bus for so long; after it a message is somebody else's.
+        lock_renewal: the host renews the lock of a message of Service Bus that comes alone for so long; after it the
+            message is somebody else's.
     """
 
     function_timeout: timedelta = _DEFAULT
@@ -58,6 +60,18 @@ class HostLimits:
                 )
             ),
         )
+
+    def of_batch(self, locks: Iterable[datetime], *, now: datetime) -> timedelta:
+        """How long a batch of Service Bus may take; none of its locks is renewed ("Azure Service Bus bindings").
+
+        A lock that has ended already tells nothing: its message is handled, and a second time it is a duplicate.
+
+        Args:
+            locks: when those of its messages end, as far as that is known.
+            now: when it begins.
+        """
+        left = [until - now for until in locks if until > now]
+        return min(self.function_timeout, _LONGEST_LOCK, *left)
 
 
 @dataclass(frozen=True, slots=True)
