@@ -72,7 +72,7 @@ def api_exchange(
         "API_EXCHANGE_QUEUE_PREFIX": PREFIX,
         "API_EXCHANGE_TOKEN_TABLE": "shop-tokens",
         "AWS_ENDPOINT_URL": ministack.endpoint,
-        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
