@@ -114,7 +114,7 @@ def test_dead_letters_are_thrown_away(deployed: Deployment, api_exchange: Comman
     deployed.poll("orders-in", most=12)
     api_exchange("dlq", "discard", "orders-in", "--tenant", "customer-a", "--yes")
     left = api_exchange("dlq", "list", "orders-in")
-    assert [one["tenant"] for one in left] == ["customer-b"] * 6
+    assert [one["tenant_id"] for one in left] == ["customer-b"] * 6
 
 
 def test_the_state_of_the_deployment_is_told(deployed: Deployment, api_exchange: Command) -> None:
