@@ -97,6 +97,7 @@ class Deployment:
         observer, clock, client = RecordingObserver(), ServiceClock(server), server.client("sqs")
         container = aws_container(exchange, AwsSettings.model_validate(given), observer=observer)
         container.sqs.override(providers.Object(client))
+        container.dynamodb.override(providers.Singleton(server.client, "dynamodb"))
         container.s3.override(providers.Singleton(server.client, "s3"))
         container.clock.override(providers.Object(clock))
         owner = create_engine_for(database_url if owner_url is None else owner_url)

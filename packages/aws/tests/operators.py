@@ -15,6 +15,7 @@ from api_exchange_aws.sqs.inspector import SqsQueueInspector
 from api_exchange_aws.sqs.publisher import SqsMessagePublisher
 from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
+from api_exchange_core.adapters.claim_check.queues import ClaimCheck
 from api_exchange_core.domain.dead_letter import LetterId, StoredLetter
 from api_exchange_core.domain.delivery import Complete, DeadLetter, Delivery, Settlement
 from api_exchange_core.domain.envelope import decode, encode, encode_letter
@@ -124,7 +125,9 @@ class Desk:
             else:
                 self.client.create_queue(QueueName=f"{PREFIX}{name}")
 
-    def operator(self, life: Life | None = None, *, sleeper: Sleeper | None = None) -> SqsDeadLetters:
+    def operator(
+        self, life: Life | None = None, *, sleeper: Sleeper | None = None, claims: ClaimCheck | None = None
+    ) -> SqsDeadLetters:
         """A process of its own."""
         fate = Life() if life is None else life
         client: SQSClient = self.server.client("sqs")
@@ -138,6 +141,7 @@ class Desk:
             self.clock,
             ServiceSleeper(self.clock) if sleeper is None else sleeper,
             self.observer,
+            claims,
             wait=timedelta(0),
         )
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 
 import pytest
+from typing_extensions import override
 
 from api_exchange_aws.s3.payload_store import S3PayloadStore
 from api_exchange_aws.sqs.dead_letters import SqsDeadLetters
@@ -19,16 +21,17 @@ from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheck
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.application.dead_letter_job import LEASE, CarryOutDeadLetterJob
 from api_exchange_core.application.find_dead_letters import FindDeadLetters
-from api_exchange_core.domain.claim_check import claim_in
-from api_exchange_core.domain.dead_letter import Letter, LetterFilter, LetterKind
+from api_exchange_core.domain.claim_check import PayloadClaim, check_in, claim_in
+from api_exchange_core.domain.dead_letter import Letter, LetterFilter, LetterId, LetterKind, contents
 from api_exchange_core.domain.dead_letter_job import JobAction, JobOrder
 from api_exchange_core.domain.delivery import DeadLetter, Delivery, Settlement
 from api_exchange_core.domain.envelope import decode, encode
 from api_exchange_core.domain.errors import TransientError
-from api_exchange_core.domain.names import QueueName
+from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_testing import (
     InMemoryDeadLetterJobs,
+    InMemoryPayloadStore,
     InMemoryStore,
     InMemoryUnitOfWorkFactory,
     SeededRandomness,
@@ -131,6 +134,7 @@ def test_a_queue_of_letters_that_sqs_moves_on_is_told(desk: Desk) -> None:
 def test_what_sqs_itself_has_moved_is_foreign_and_goes_back_as_it_was(desk: Desk, *, fifo: bool) -> None:
     desk.create(ORDERS, fifo=fifo)
     redrive(desk, fifo=fifo)
+    body = encode(desk.message("m-1")).decode()
     group: dict[str, Any] = {"MessageGroupId": "lorry-7"}
     attributes: dict[str, Any] = {
         "kind": {"DataType": "String", "StringValue": "a"},
@@ -142,7 +146,7 @@ def test_what_sqs_itself_has_moved_is_foreign_and_goes_back_as_it_was(desk: Desk
     }
     desk.client.send_message(
         QueueUrl=desk.queues[ORDERS].url,
-        MessageBody="no message of ours",
+        MessageBody=body,
         MessageAttributes=attributes,
         **group | ({"MessageDeduplicationId": "d-1"} if fifo else {}),
     )
@@ -150,11 +154,11 @@ def test_what_sqs_itself_has_moved_is_foreign_and_goes_back_as_it_was(desk: Desk
     operator = desk.operator()
     (stored,) = desk.scanned(operator)
     letter = Letter.of(stored)
-    assert (letter.kind, letter.failure, stored.body) == (LetterKind.FOREIGN, None, b"no message of ours")
+    assert (letter.kind, letter.failure, stored.body) == (LetterKind.FOREIGN, None, body.encode())
     assert operator.get(stored.id) == stored
     assert list(operator.replay(ORDERS, [stored.id], until=desk.clock.now())) == [stored.id]
     (message,) = raw(desk, ORDERS)
-    assert (message["Body"], message["Attributes"]["MessageGroupId"]) == ("no message of ours", "lorry-7")
+    assert (message["Body"], message["Attributes"]["MessageGroupId"]) == (body, "lorry-7")
     assert message["MessageAttributes"].keys() == {"kind", "seal"}
     assert desk.scanned(operator) == []
 
@@ -265,11 +269,51 @@ def test_large_contents_are_there_again_when_their_letters_are_replayed(desk: De
         return delivery
 
     consumer.settle([Settlement(receive(), DeadLetter(desk.letter(message), reason="dead"))])
-    operator = desk.operator()
+    operator = desk.operator(claims=claims)
     (stored,) = desk.scanned(operator)
     assert claim_in(stored.body) is not None
+    shown = operator.get(stored.id)
+    assert shown is not None
+    assert json.loads(contents(shown.body)) == message.payload
+    kept = [one["Key"] for one in s3.list_objects_v2(Bucket="shop-contents")["Contents"]]
+    written: list[str] = []
+    s3.meta.events.register(
+        "before-parameter-build.s3.PutObject", lambda params, **_: written.append(params["Key"])
+    )
     operator.replay(ORDERS, [stored.id], until=desk.clock.now())
+    assert written == kept  # as if new: it would have gone with the age that it had among the letters
     assert decode(receive().body) == replace(message, replays=1)
+
+
+def test_while_s3_is_out_of_reach_letters_with_contents_there_stay_letters(desk: Desk) -> None:
+    desk.create(ORDERS)
+    body, _ = check_in(desk.letter(desk.message("m-1")))
+    desk.client.send_message(QueueUrl=desk.queues[DEAD].url, MessageBody=body.decode())
+    operator = desk.operator(claims=ClaimCheck(_OutOfReach(), limit=1_000))
+    (stored,) = desk.scanned(operator)
+    with pytest.raises(TransientError, match="S3 is away"):
+        operator.replay(ORDERS, [stored.id], until=desk.clock.now())
+    assert desk.scanned(operator) == [stored]
+    assert desk.queued() == []
+
+
+def test_a_letter_is_found_though_somebody_has_others_of_an_earlier_queue_in_hand(desk: Desk) -> None:
+    desk.create("a-queue", ORDERS)
+    desk.bury("elsewhere", queue=QueueName("a-queue"))
+    desk.bury("m-1")
+    operator = desk.operator()
+    (stored,) = desk.scanned(operator)
+    elsewhere = desk.queues[QueueName("a-queue-dlq")]
+    desk.client.receive_message(QueueUrl=elsewhere.url, MaxNumberOfMessages=1, VisibilityTimeout=30)
+    assert operator.get(stored.id) == stored
+    with pytest.raises(TransientError, match="in the hands of others"):
+        operator.get(LetterId(str(UUID(int=1))))
+
+
+class _OutOfReach(InMemoryPayloadStore):
+    @override
+    def get(self, tenant_id: TenantId, claim: PayloadClaim) -> bytes | None:
+        raise TransientError("S3 is away")
 
 
 def redrive(desk: Desk, *, fifo: bool) -> None:

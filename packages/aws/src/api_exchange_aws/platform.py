@@ -39,6 +39,7 @@ class AwsStore(AwsParts):
             AwsParts.clock,
             AwsParts.sleeper,
             AwsParts.observer,
+            AwsParts.claims,
         ),
         dead_letter_jobs=providers.Singleton(SqlDeadLetterJobs, AwsParts.engine),
         sleeper=AwsParts.sleeper,

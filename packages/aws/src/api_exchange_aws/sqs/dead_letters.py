@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,8 @@ from api_exchange_aws.sqs.letters import FoundLetter
 from api_exchange_aws.sqs.put_aside import PutAside
 from api_exchange_aws.sqs.queues import Queue, Queues
 from api_exchange_aws.sqs.walk import TIME_TO_MOVE, Counts, Walk
-from api_exchange_core.domain.dead_letter import LetterId, StoredLetter
+from api_exchange_core.adapters.claim_check.queues import ClaimCheck
+from api_exchange_core.domain.dead_letter import LetterId, StoredLetter, check_replayable
 from api_exchange_core.domain.errors import TransientError
 from api_exchange_core.domain.names import DEAD_LETTER_SUFFIX, QueueName, dead_letter_queue
 from api_exchange_core.ports.clock import Clock
@@ -73,6 +74,7 @@ class SqsDeadLetters(DeadLetters):
         clock: tells the time.
         sleeper: waits for a turn.
         observer: hears what is not as it should be.
+        claims: contents that are kept apart from their messages; None if nowhere is a place for them.
         wait: how long a receive may wait for the first message. SQS looks at all its servers only if it may wait.
     """
 
@@ -83,6 +85,7 @@ class SqsDeadLetters(DeadLetters):
     clock: Clock
     sleeper: Sleeper
     observer: Observer
+    claims: ClaimCheck | None = None
     wait: timedelta = _A_SECOND
 
     @override
@@ -102,13 +105,20 @@ class SqsDeadLetters(DeadLetters):
     def get(self, letter_id: LetterId) -> StoredLetter | None:
         if not _is_id(letter_id):
             return None
+        unsure: TransientError | None = None
         for name in sorted(self.inspector.depths()):
             if name.endswith(DEAD_LETTER_SUFFIX):
                 queue = QueueName(name.removesuffix(DEAD_LETTER_SUFFIX))
-                with self._walk(queue) as walk:
-                    found = _find(walk, queue, {letter_id})
+                try:
+                    with self._walk(queue) as walk:
+                        found = _find(walk, queue, {letter_id})
+                except TransientError as error:
+                    unsure = error  # it may be in another queue
+                    continue
                 if found:
-                    return found[0].stored
+                    return self._whole(found[0].stored)
+        if unsure is not None:
+            raise unsure
         return None
 
     @override
@@ -127,21 +137,37 @@ class SqsDeadLetters(DeadLetters):
                     f"sqs:SendMessage to {target} of letter {letters[refused.place].stored.id!r}"
                 )
 
-        return self._move(queue, letter_ids, until, send_back)
+        return self._move(queue, letter_ids, until, prepare=self._prepare_replay, move=send_back)
 
     @override
     def discard(
         self, queue: QueueName, letter_ids: Collection[LetterId], *, until: datetime
     ) -> Collection[LetterId]:
         return self._move(
-            queue, letter_ids, until, lambda walk, letters: walk.remove([one.stored.id for one in letters])
+            queue,
+            letter_ids,
+            until,
+            prepare=lambda _: None,
+            move=lambda walk, letters: walk.remove([one.stored.id for one in letters]),
         )
+
+    def _whole(self, letter: StoredLetter) -> StoredLetter:
+        return letter if self.claims is None else replace(letter, body=self.claims.whole(letter.body))
+
+    def _prepare_replay(self, letters: Sequence[FoundLetter]) -> None:
+        for letter in letters:
+            check_replayable(letter.stored)
+        if self.claims is not None:
+            for letter in letters:
+                self.claims.keep_anew(letter.stored.body)
 
     def _move(
         self,
         queue: QueueName,
         letter_ids: Collection[LetterId],
         until: datetime,
+        *,
+        prepare: Callable[[Sequence[FoundLetter]], None],
         move: Callable[[Walk, Sequence[FoundLetter]], None],
     ) -> Collection[LetterId]:
         ids = [id_ for id_ in dict.fromkeys(letter_ids) if _is_id(id_)]
@@ -150,6 +176,7 @@ class SqsDeadLetters(DeadLetters):
             with self._walk(queue) as walk:
                 found = _find(walk, queue, set(ids[start : start + _PAGE]))
                 there = [one for one in found if one.stored.buried_at <= until]
+                prepare(there)
                 walk.claim([one.stored.id for one in there])
                 move(walk, there)
                 moved |= {one.stored.id for one in there}

@@ -18,7 +18,8 @@ class DeadLetters(Protocol):
     enough, since some transports give the id of a letter that is gone to another one. Both are kept by who selects,
     so a transport that knows no lasting selection can carry one out:
 
-    - Service Bus peeks at letters without receiving them, and receives one by its sequence number, which is the id.
+    - Service Bus peeks at letters without receiving them, and takes one in hand by its sequence number. The id is that
+      number, and which of a queue's two places for letters it counts in.
     - SQS cannot look without receiving. There a scan receives with a visibility that covers it, and gives back what
       it has seen; replay and discard go through the queue, act on the ids that are asked for, and give back the
       others. The id is the service's MessageId, and *until* is compared with SentTimestamp.
@@ -54,9 +55,12 @@ class DeadLetters(Protocol):
         letters; a transport that is interrupted in between has it in both, and the journal absorbs the second copy.
         However many do this at once, each letter is put back by one of them.
 
-        An id that is not answered was not there, or has been there only since after *until*; nothing was done.
+        An id that is not answered was not there, or has been there only since after *until*; nothing was done. What
+        is no id of this transport is one that is not there.
 
         Raises:
+            PermanentError: one is no message of an exchange (`dead_letter.check_replayable`), and would die again as
+                it is; says which. Of a hundred letters at most, none was put back.
             TransientError: some may not have been put back; those that were are gone from the dead letters.
         """
 

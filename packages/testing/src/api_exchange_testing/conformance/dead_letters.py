@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
 from pydantic_core import to_json
 
 from api_exchange_core.domain.dead_letter import LetterId, StoredLetter
 from api_exchange_core.domain.delivery import Complete, DeadLetter, Settlement
 from api_exchange_core.domain.envelope import decode, encode, encode_letter, encode_raw_letter
+from api_exchange_core.domain.errors import PermanentError
 from api_exchange_core.domain.failure import Failure
 from api_exchange_core.domain.message import Message
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
@@ -96,6 +98,23 @@ class DeadLettersSuite(Suite):
         _bury(transport, _RAW, encode_raw_letter(_RAW, failure, id_="letter-1", time=NOW))
         _replay_all(dead_letters, transport.queue, clock)
         assert transport.bodies() == [_RAW]
+
+    def test_what_is_no_message_is_not_replayed_and_nothing_that_was_asked_for_with_it(
+        self, transport: Transport, dead_letters: DeadLetters, clock: PassingTime
+    ) -> None:
+        _buried(transport, _message("first"))
+        clock.advance(transport.traits.unit)
+        _bury(transport, _RAW, _RAW, message_id="foreign")
+        scanned = _scanned(dead_letters, transport.queue, clock)
+        (foreign,) = (letter.id for letter in scanned if letter.body == _RAW)
+        with pytest.raises(PermanentError, match="is no message of an exchange") as refused:
+            dead_letters.replay(transport.queue, [letter.id for letter in scanned], until=clock.now())
+        assert foreign in str(refused.value)
+        assert transport.bodies() == []
+        assert _scanned(dead_letters, transport.queue, clock) == scanned
+        assert list(dead_letters.discard(transport.queue, [foreign], until=clock.now())) == [foreign]
+        _replay_all(dead_letters, transport.queue, clock)
+        assert [decode(body).id for body in transport.bodies()] == ["first"]
 
     def test_a_replayed_message_can_be_completed_or_die_again(
         self, transport: Transport, dead_letters: DeadLetters, clock: PassingTime

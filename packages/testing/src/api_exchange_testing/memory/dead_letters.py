@@ -8,7 +8,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from api_exchange_core.domain.dead_letter import LetterId, StoredLetter, revived
+from api_exchange_core.domain.dead_letter import LetterId, StoredLetter, check_replayable, revived
 from api_exchange_core.domain.names import DEAD_LETTER_SUFFIX, QueueName, dead_letter_queue
 from api_exchange_core.ports.dead_letters import DeadLetters
 from api_exchange_core.ports.message_publisher import Outgoing
@@ -63,10 +63,15 @@ class InMemoryDeadLetters(DeadLetters):
         self, queue: QueueName, letter_ids: Collection[LetterId], until: datetime, *, send_back: bool
     ) -> Collection[LetterId]:
         wanted = set(letter_ids)
+
+        def is_meant(row: QueuedMessage) -> bool:
+            return _id(row) in wanted and row.enqueued_at <= until
+
+        if send_back:
+            for row in filter(is_meant, self._queues.messages(dead_letter_queue(queue))):
+                check_replayable(_letter(row))
         taken = self._queues.replace(
-            dead_letter_queue(queue),
-            lambda row: _id(row) in wanted and row.enqueued_at <= until,
-            by=lambda row: _replay(row, queue) if send_back else None,
+            dead_letter_queue(queue), is_meant, by=lambda row: _replay(row, queue) if send_back else None
         )
         return {_id(row) for row in taken}
 

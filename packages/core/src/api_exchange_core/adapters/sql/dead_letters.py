@@ -13,7 +13,7 @@ from typing_extensions import override
 from api_exchange_core.adapters.sql import queue_rows
 from api_exchange_core.adapters.sql.across_tenants import reading, writing
 from api_exchange_core.adapters.sql.schema import queue
-from api_exchange_core.domain.dead_letter import LetterId, StoredLetter, revived
+from api_exchange_core.domain.dead_letter import LetterId, StoredLetter, check_replayable, revived
 from api_exchange_core.domain.names import DEAD_LETTER_SUFFIX, QueueName, dead_letter_queue
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.dead_letters import DeadLetters
@@ -114,6 +114,8 @@ class SqlDeadLetters(DeadLetters):
     def _put_back(self, connection: Connection, queue: QueueName, wanted: dict[str, Any]) -> list[int]:
         rows = connection.execute(_TAKE, wanted).all()
         numbers = [row.id for row in rows]
+        for row in rows:
+            check_replayable(_letter(row))
         if rows:
             queue_rows.put(connection, [_replay(row, queue) for row in rows], now=self.clock.now())
             connection.execute(_REMOVE, {"letters": numbers})
