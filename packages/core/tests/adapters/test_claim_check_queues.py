@@ -47,14 +47,32 @@ class OutOfReach(InMemoryPayloadStore):
         raise TransientError("the store of contents cannot be reached")
 
 
+class SometimesOutOfReach(InMemoryPayloadStore):
+    is_out_of_reach = False
+
+    @override
+    def get(self, tenant_id: TenantId, claim: PayloadClaim) -> bytes | None:
+        if self.is_out_of_reach:
+            raise TransientError("the store of contents cannot be reached")
+        return super().get(tenant_id, claim)
+
+    @override
+    def put(self, tenant_id: TenantId, content: bytes) -> PayloadClaim:
+        if self.is_out_of_reach:
+            raise TransientError("the store of contents cannot be reached")
+        return super().put(tenant_id, content)
+
+
 class Bench:
     """One function that reads a small queue with a claim check."""
 
     def __init__(self, processor: Keep, store: InMemoryPayloadStore) -> None:
         exchange = Exchange("shop", tenants=[TENANT])
         self.function: Function = exchange.queue("keep", INBOX, processor)
-        clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        self.container: InMemoryContainer = in_memory_container(exchange, clock=clock, profile=STORAGE_QUEUE)
+        self.clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+        self.container: InMemoryContainer = in_memory_container(
+            exchange, clock=self.clock, profile=STORAGE_QUEUE
+        )
         self.queue: InMemoryQueue = self.container.queue()
         self.store = store
         claims = ClaimCheck(store, LIMIT)
@@ -132,6 +150,30 @@ def test_while_the_store_is_out_of_reach_messages_wait_in_their_queue() -> None:
     bench.send(LARGE)
     with pytest.raises(TransientError, match="cannot be reached"):
         bench.receive()
+    assert bench.queue.depths() == {INBOX: 1}
+
+
+def test_a_message_whose_content_is_out_of_reach_holds_up_no_other_and_spends_no_attempt() -> None:
+    bench = Bench(Keep(), store := SometimesOutOfReach())
+    bench.send(LARGE)
+    bench.send({"n": 1})
+    store.is_out_of_reach = True
+    (small,) = bench.receive()
+    assert decode(small.body).payload == {"n": 1}
+    store.is_out_of_reach = False
+    bench.clock.advance(timedelta(minutes=2))
+    (large,) = [one for one in bench.receive() if decode(one.body).payload == LARGE]
+    assert large.receive_count == 1
+
+
+def test_a_letter_that_cannot_be_kept_holds_up_the_end_of_no_other() -> None:
+    bench = Bench(Keep(), store := SometimesOutOfReach())
+    bench.send(LARGE)
+    bench.send({"n": 1})
+    large, small = sorted(bench.receive(), key=lambda one: -len(one.body))
+    store.is_out_of_reach = True
+    with pytest.raises(TransientError, match="cannot be reached"):
+        bench.consumer.settle([Settlement(large, Defer(VISIBILITY)), Settlement(small, Complete())])
     assert bench.queue.depths() == {INBOX: 1}
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Final
 
 from typing_extensions import override
 
 from api_exchange_core.domain.claim_check import check_in, claim_in, redeem, tenant_in
 from api_exchange_core.domain.delivery import Complete, DeadLetter, Defer, Delivery, Retry, Settlement
-from api_exchange_core.domain.errors import InvalidMessageError, PermanentError
+from api_exchange_core.domain.errors import ExchangeError, InvalidMessageError, PermanentError, TransientError
 from api_exchange_core.domain.names import QueueName, TenantId, tenant_id
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher, Outgoing
 from api_exchange_core.ports.payload_store import PayloadStore
+
+_OUT_OF_REACH: Final = Defer(timedelta(minutes=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,9 @@ class ClaimCheckPublisher(MessagePublisher):
 class ClaimCheckConsumer(MessageConsumer):
     """Hands out whole messages, and dead-letters them with a claim where they need one.
 
+    A message whose content cannot be had for now is deferred, without spending an attempt, and does not hold up others.
+    If there are no others the error is raised, so that whoever receives does not ask again at once.
+
     Args:
         consumer: of the transport.
         claims: part and join.
@@ -156,7 +162,19 @@ class ClaimCheckConsumer(MessageConsumer):
     @override
     def receive(self, queue: QueueName, *, max_messages: int, visibility: timedelta) -> Sequence[Delivery]:
         deliveries = self._consumer.receive(queue, max_messages=max_messages, visibility=visibility)
-        return [self._claims.redeemed(one) for one in deliveries]
+        whole: list[Delivery] = []
+        waiting: list[Settlement] = []
+        failed: TransientError | None = None
+        for delivery in deliveries:
+            try:
+                whole.append(self._claims.redeemed(delivery))
+            except TransientError as error:
+                failed = error
+                waiting.append(Settlement(delivery, _OUT_OF_REACH))
+        self._consumer.settle(waiting)
+        if failed is not None and not whole:
+            raise failed
+        return whole
 
     @override
     def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
@@ -164,4 +182,15 @@ class ClaimCheckConsumer(MessageConsumer):
 
     @override
     def settle(self, settlements: Sequence[Settlement]) -> None:
-        self._consumer.settle([self._claims.settled(one) for one in settlements])
+        settled: list[Settlement] = []
+        failed: ExchangeError | None = None
+        for one in settlements:
+            try:
+                settled.append(self._claims.settled(one))
+            except (
+                ExchangeError
+            ) as error:  # it comes back when its visibility ends; the others end as they should
+                failed = error
+        self._consumer.settle(settled)
+        if failed is not None:
+            raise failed
