@@ -27,24 +27,31 @@ ORDERS: Sequence[JsonObject] = [
 ]
 
 
-PAGE = to_json({"orders": ORDERS, "next_cursor": None})
-
-
-def shelf(_: httpx.Request) -> httpx.Response:
+def shelf(page: Sequence[JsonObject]) -> httpx.MockTransport:
     """Stands in for the shop's API: one page."""
-    return httpx.Response(200, content=PAGE, headers={"Content-Type": "application/json"})
+    content = to_json({"orders": page, "next_cursor": None})
+    return httpx.MockTransport(
+        lambda _: httpx.Response(200, content=content, headers={"Content-Type": "application/json"})
+    )
 
 
-def orders() -> Exchange:
-    """The orders example over a shop in memory."""
+def orders(page: Sequence[JsonObject] = ORDERS) -> Exchange:
+    """The orders example over a shop in memory that has one *page* and asks for no token."""
     parts = OrdersContainer(shop_url="http://shop.example")
-    client = ApiClient("shop", base_url=parts.shop_url(), transport=httpx.MockTransport(shelf))
+    client = ApiClient("shop", base_url=parts.shop_url(), transport=shelf(page))
     parts.shop.override(providers.Object(client))
     return declare(parts)
 
 
+def smallest() -> Exchange:
+    """The whole trip of two orders of one tenant."""
+    exchange = orders(ORDERS[:2])
+    exchange.tenants = exchange.tenants[:1]
+    return exchange
+
+
 def one_tick(simulation: Simulation) -> None:
-    """One tick: three orders of two tenants."""
+    """One tick: each tenant's page is fetched, and each of its orders transformed and routed."""
     simulation.tick("fetch-orders")
 
 
@@ -65,7 +72,12 @@ def speed(
 def measure(*, schedules: int) -> list[Row]:
     """Schedules and steps a second of CPU on one core."""
     rows = []
-    for name, exchange, scenario in (("orders", orders(), one_tick), ("workshop", workshop(), two_ticks)):
+    scenarios: Sequence[tuple[str, Exchange, Callable[[Simulation], object]]] = (
+        ("orders, the smallest trip", smallest(), one_tick),
+        ("orders", orders(), one_tick),
+        ("workshop", workshop(), two_ticks),
+    )
+    for name, exchange, scenario in scenarios:
         for instances in (1, 3):
             each, steps = speed(exchange, scenario, schedules=schedules, instances=instances)
             title = f"{name}, {instances} instances, {steps:.0f} steps"

@@ -747,6 +747,45 @@ def test_in_a_pool_what_a_dead_instance_asked_for_counts_by_the_vendors_clock_to
     assert deployment.instance().get(KEY, plan).token.reveal() == "token-1"
 
 
+@dataclass
+class StallingSealer(WrappingSealer):
+    """The first time that it seals, whoever asked it stands still, and others go on."""
+
+    meanwhile: Callable[[], object] = lambda: None
+
+    def seal(self, secret: bytes, *, bound_to: Sequence[str]) -> SealedText:
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        return super().seal(secret, bound_to=bound_to)
+
+
+def test_in_a_pool_whoever_stood_still_with_the_lease_does_not_ask_beside_its_successor(
+    deployment: Deployment,
+) -> None:
+    plan = deployment.plan(pool=TokenPool(max_active=1, lifetime=HOUR))
+
+    def stand_still() -> None:
+        deployment.clock.advance(2 * HOUR)
+        deployment.instance().get(KEY, plan)
+
+    deployment.sealer = StallingSealer(meanwhile=stand_still)
+    late = deployment.instance()
+    with pytest.raises(DeferError):  # its patience is over, too
+        late.get(KEY, plan)
+    assert deployment.vendor.live() == 1
+    assert late.get(KEY, plan).token.reveal() == "token-0"  # its successor's
+
+
+def test_whoever_comes_too_late_to_ask_within_its_lease_gives_it_back_and_begins_again(
+    deployment: Deployment,
+) -> None:
+    plan = deployment.plan(pool=TokenPool(max_active=1, lifetime=HOUR))
+    deployment.sealer = StallingSealer(meanwhile=lambda: deployment.clock.advance(20 * SECOND))
+    assert deployment.instance().get(KEY, plan).token.reveal() == "token-0"
+    assert deployment.clock.now() - NOW < 22 * SECOND
+    assert [event.name for event in deployment.observer.events] == ["token.late"]
+
+
 class PoolMachine(RuleBasedStateMachine):
     """Instances that live and die, answers that get lost, clocks that differ: the vendor counts."""
 

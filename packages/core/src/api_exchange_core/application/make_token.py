@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from api_exchange_core.application.held_tokens import HeldToken
-from api_exchange_core.application.token_plan import TokenPlan
+from api_exchange_core.application.token_plan import STORING, TokenPlan
 from api_exchange_core.domain.api_token import (
     MOST_REFUSALS,
     TokenId,
@@ -88,7 +88,8 @@ class MakeToken:
         """Replace the token that was *seen*.
 
         Returns:
-            The new one; None if another instance makes it, or was given the lease meanwhile.
+            The new one; None if another instance makes it, or was given the lease meanwhile, or if this one came too
+            late to its turn to ask.
 
         Raises:
             DeferError: the vendor refused, and is left alone for a while.
@@ -97,6 +98,7 @@ class MakeToken:
             TransientError: store, keys or vendor could not be reached.
         """
         owner = self.randomness.new_id()
+        claimed_at = self.clock.now()
         lease = self.store.claim(
             key, slot=slot, seen=seen, owner=owner, lease=plan.lease, takeover=plan.takeover
         )
@@ -104,6 +106,11 @@ class MakeToken:
             return None
         refresh = self._prepared(lease)
         asked_at = self.clock.now()
+        if asked_at - claimed_at > STORING:
+            # It stood still. Whoever takes over counts on it that nothing is issued after the end of the lease.
+            self._tell("token.late", lease.key, seconds=(asked_at - claimed_at).total_seconds())
+            self._persistently(lambda: self.store.give_back(lease, failed=False))
+            return None
         try:
             answer = plan.grant.ask(refresh)
         except TokenRefusedError as refusal:

@@ -91,7 +91,7 @@ class Rota:
         worked = False
         for chore in self.chores:
             now = self.clock.now()
-            if chore.exclusive and now < self._due.get(chore.name, now):
+            if now < self._due.get(chore.name, now):
                 continue
             self._due[chore.name] = now + chore.every
             worked = self.do_chore.do(chore).count > 0 or worked

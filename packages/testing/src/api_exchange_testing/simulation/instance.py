@@ -57,6 +57,7 @@ class Instance:
             number, self._work, lambda life: context_of(Here(Place(turns, life), world.token_watch))
         )
         place = Place(turns, self.life)
+        self._world = world
         self._turns = turns
         self._ports = watched(ports(faulty(world, place, timedelta(seconds=skew))), world)
         self._functions = world.exchange.functions
@@ -89,6 +90,8 @@ class Instance:
             return True
 
     def _handle(self, function: Function) -> bool:
+        if not self._world.has_for(function.input_queue):
+            return False  # an empty receive is as good as none, and a fault there would be a fault wasted
         deliveries = self._ports.consumer.receive(
             function.input_queue, max_messages=_BATCH, visibility=_VISIBILITY
         )

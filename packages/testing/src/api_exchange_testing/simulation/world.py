@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing_extensions import override
 
 from api_exchange_core import Exchange
-from api_exchange_core.domain.names import TenantId
+from api_exchange_core.domain.names import QueueName, TenantId
 from api_exchange_testing.harness import START
 from api_exchange_testing.memory.budgets import InMemoryBudgets
 from api_exchange_testing.memory.clock import VirtualClock
@@ -76,6 +76,11 @@ class World:
     def tenant_ids(self) -> Sequence[TenantId]:
         """The tenants, by id."""
         return [tenant.id for tenant in self.tenants.all()]
+
+    def has_for(self, queue: QueueName) -> bool:
+        """Whether a receive from *queue* would find something now."""
+        at = self.queues.next_visible_at([queue])
+        return at is not None and at <= self.clock.now()
 
     def next_due(self) -> datetime | None:
         """When something is due that an idle instance would find."""
