@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from api_exchange_aws.sqs.text import body_of
 from api_exchange_aws.sqs.wire import LONGEST_HIDING, NOTES, Attribute, Notes
+from api_exchange_aws.sqs.wrappers import unwrapped
 from api_exchange_core.domain.delivery import Delivery
 from api_exchange_core.domain.names import QueueName
 
@@ -143,7 +144,7 @@ class Received:
         count = int(system["ApproximateReceiveCount"]) - _too_early(notes, system)
         delivery = Delivery(
             queue,
-            body_of(body),
+            unwrapped(body_of(body)),
             str(receipt),
             notes.spent + max(count, 1),
             instant(system["SentTimestamp"]),
