@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dependency_injector import providers
 
+from api_exchange_aws.containers import AwsParts
 from api_exchange_aws.dynamodb.table import create_token_table
 from api_exchange_core import (
     Exchange,
@@ -47,7 +50,7 @@ def take() -> Take:
 
 
 @pytest.fixture
-def environment(ministack: Ministack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(ministack: Ministack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What an operator's shell says of the deployment."""
     for name, value in {
         PLATFORM: "aws",
@@ -60,6 +63,8 @@ def environment(ministack: Ministack, tmp_path: Path, monkeypatch: pytest.Monkey
         "AWS_SECRET_ACCESS_KEY": "test",
     }.items():
         monkeypatch.setenv(name, value)
+    with AwsParts.clock.override(providers.Object(ministack)):  # other tests have let time pass there
+        yield
 
 
 @pytest.fixture
@@ -90,6 +95,7 @@ def api_exchange(deployed: Deployment, capsys: pytest.CaptureFixture[str]) -> Co
 def test_a_dead_letter_is_listed_shown_and_replayed(
     deployed: Deployment, api_exchange: Command, take: Take
 ) -> None:
+    deployed.clock.advance(timedelta(hours=1))
     sent = deployed.send("orders-in", {"id": "o-1"})
     deployed.poll("orders-in")
     assert deployed.depths() == {"orders-in-dlq": 1}

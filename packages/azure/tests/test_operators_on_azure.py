@@ -15,7 +15,7 @@ from azure.storage.queue import QueueServiceClient
 from dependency_injector import providers
 from typing_extensions import override
 
-from api_exchange_azure.containers import AzureContainer, azure_container
+from api_exchange_azure.containers import AzureContainer, AzureParts, azure_container
 from api_exchange_azure.platform import AzureStore
 from api_exchange_azure.servicebus.consumer import ServiceBusMessageConsumer
 from api_exchange_azure.servicebus.inspector import ServiceBusQueueInspector
@@ -112,7 +112,8 @@ def _service(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
         service = QueueServiceClient.from_connection_string(azurite.connection_string)
         for place in _PLACES:
             service.create_queue(place)
-        yield {"API_EXCHANGE_STORAGE": azurite.connection_string}
+        with AzureParts.clock.override(providers.Object(azurite)):  # other tests have let time pass there
+            yield {"API_EXCHANGE_STORAGE": azurite.connection_string}
         for place in _PLACES:
             service.delete_queue(place)
         return
@@ -123,7 +124,10 @@ def _service(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
             return ServiceBusQueueInspector(administration.client(), PREFIX)
 
         # The client of the administration speaks HTTPS alone, and no connection string can tell it a port.
-        with AzureStore.inspector.override(providers.Callable(counts)):
+        with (
+            AzureStore.inspector.override(providers.Callable(counts)),
+            AzureParts.clock.override(providers.Object(namespace.clock)),
+        ):
             yield {"API_EXCHANGE_SERVICE_BUS": namespace.broker.connection_string}
 
 

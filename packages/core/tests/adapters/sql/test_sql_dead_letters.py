@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import Engine, insert, select
 from typing_extensions import override
 
@@ -12,6 +13,7 @@ from api_exchange_core.adapters.sql.engine import reading, writing
 from api_exchange_core.adapters.sql.queue import SqlQueue
 from api_exchange_core.adapters.sql.schema import queue
 from api_exchange_core.domain.dead_letter import LetterId
+from api_exchange_core.domain.errors import PermanentError
 from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.ports.clock import Clock
 from api_exchange_core.ports.message_publisher import Outgoing
@@ -27,7 +29,9 @@ class StoppedClock(Clock):
         return NOW
 
 
-def test_what_somebody_put_there_without_tenant_and_id_is_told_and_replayed_without(engine: Engine) -> None:
+def test_what_somebody_put_there_without_tenant_and_id_is_told_and_stays_until_it_is_discarded(
+    engine: Engine,
+) -> None:
     row = {
         "queue": DEAD_ORDERS,
         "body": b"hello",
@@ -41,16 +45,12 @@ def test_what_somebody_put_there_without_tenant_and_id_is_told_and_replayed_with
     letters = SqlDeadLetters(engine, StoppedClock())
     ((letter,),) = letters.scan(ORDERS, until=NOW)
     assert (letter.body, letter.tenant_id) == (b"hello", None)
-    assert set(letters.replay(ORDERS, [letter.id], until=NOW)) == {letter.id}
+    with pytest.raises(PermanentError, match="no message of an exchange"):
+        letters.replay(ORDERS, [letter.id], until=NOW)
     with reading(engine) as connection:
-        (replayed,) = connection.execute(select(queue)).all()
-    assert (replayed.queue, replayed.body, replayed.tenant_id, replayed.message_id) == (
-        ORDERS,
-        b"hello",
-        None,
-        None,
-    )
-    assert replayed.properties == {"from": "hand"}
+        (left,) = connection.execute(select(queue)).all()
+    assert (left.queue, left.body, left.properties) == (DEAD_ORDERS, b"hello", {"from": "hand"})
+    assert set(letters.discard(ORDERS, [letter.id], until=NOW)) == {letter.id}
 
 
 def test_only_rows_of_dead_letter_queues_are_letters(engine: Engine) -> None:
