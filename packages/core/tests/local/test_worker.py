@@ -203,17 +203,20 @@ class LosesWhatIsExtended(Breaks):
 
 
 def test_a_processor_slower_than_the_visibility_keeps_its_message() -> None:
-    extended = threading.Event()
+    nearly_over, extended = threading.Event(), threading.Event()
 
     class Tells(Breaks):
         @override
         def extend(self, deliveries: Sequence[Delivery], *, visibility: timedelta) -> Sequence[Delivery]:
+            counts = nearly_over.is_set()  # on a busy machine an earlier one may still be under way
             lost = super().extend(deliveries, visibility=visibility)
-            extended.set()
+            if counts:
+                extended.set()
             return lost
 
     def outlasts_its_visibility() -> None:
         bench.clock.advance(SHORT * 0.9)
+        nearly_over.set()
         assert extended.wait(SOON)
         bench.clock.advance(SHORT * 0.9)
         seen.extend(bench.queue.receive(INBOX, max_messages=1, visibility=SHORT))
