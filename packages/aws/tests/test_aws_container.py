@@ -29,7 +29,7 @@ from api_exchange_core.ports.sealer import key_id_of
 from api_exchange_core.ports.token_store import Takeover
 from api_exchange_testing import RecordingObserver, VirtualClock, VirtualSleeper
 from api_exchange_testing.conformance import ObserverSuite
-from packages.aws.tests.ministack.server import Ministack
+from packages.aws.tests.ministack.server import REGION, Ministack
 
 URL = "postgresql://user:secret@host/exchange"
 
@@ -84,6 +84,21 @@ def test_the_url_of_the_database_may_be_a_secret(ministack: Ministack) -> None:
     client.create_secret(Name="shop/database", SecretString=f"{URL}\n")
     deployed = container(database_url=None, database_url_secret="shop/database")
     deployed.secrets.override(providers.Object(SecretsManagerSecrets(client)))
+    engine = deployed.engine()
+    assert (engine.url.host, engine.url.password) == ("host", "secret")
+    engine.dispose()
+
+
+def test_secrets_may_be_in_the_parameter_store(ministack: Ministack, monkeypatch: pytest.MonkeyPatch) -> None:
+    ministack.client("ssm").put_parameter(Name="/shop/database", Value=URL, Type="SecureString")
+    for name, value in {
+        "AWS_ENDPOINT_URL": ministack.endpoint,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    deployed = container(database_url=None, database_url_secret="/shop/database", secrets="parameterstore")
     engine = deployed.engine()
     assert (engine.url.host, engine.url.password) == ("host", "secret")
     engine.dispose()

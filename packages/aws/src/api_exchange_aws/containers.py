@@ -17,6 +17,7 @@ from api_exchange_aws.clients import (
     s3_client,
     secrets_manager_client,
     sqs_client,
+    ssm_client,
 )
 from api_exchange_aws.database_password import IamDatabasePassword
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
@@ -24,7 +25,7 @@ from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.kms_secrets import KmsSecrets
 from api_exchange_aws.s3.file_sink import S3FileSink
 from api_exchange_aws.s3.payload_store import S3PayloadStore
-from api_exchange_aws.secrets import SecretsManagerSecrets, SecretsWhenAsked
+from api_exchange_aws.secrets import ParameterStoreSecrets, SecretsManagerSecrets, SecretsWhenAsked
 from api_exchange_aws.settings import AwsSettings, settings_from_environment
 from api_exchange_aws.sqs.consumer import SqsMessageConsumer
 from api_exchange_aws.sqs.inspector import SqsQueueInspector
@@ -161,7 +162,13 @@ class AwsParts(containers.DeclarativeContainer):
     observer: providers.Singleton[Observer] = providers.Singleton(TelemetryObserver)
 
     session = providers.Singleton(Session)
-    secrets = providers.Singleton(SecretsManagerSecrets, providers.Singleton(secrets_manager_client, session))
+    secrets: providers.Selector[SecretSource] = providers.Selector(
+        settings.provided.secrets,
+        secretsmanager=providers.Singleton(
+            SecretsManagerSecrets, providers.Singleton(secrets_manager_client, session)
+        ),
+        parameterstore=providers.Singleton(ParameterStoreSecrets, providers.Singleton(ssm_client, session)),
+    )
     database_password = providers.Singleton(IamDatabasePassword, providers.Singleton(rds_client, session))
     engine: providers.Singleton[Engine] = providers.Singleton(
         _engine, settings, secrets.provider, database_password.provider

@@ -44,6 +44,9 @@ class AwsSettings(BaseSettings):
         default=None,
         description="The keys themselves in its place, as a key of KMS has encrypted them, in base64",
     )
+    secrets: Literal["secretsmanager", "parameterstore"] = Field(
+        default="secretsmanager", description="Which service the secrets are in that other settings name"
+    )
     token_table: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_.-]{3,255}$",
