@@ -23,7 +23,7 @@ from api_exchange_core.adapters.sql import migrate
 from api_exchange_core.adapters.sql.token_store import SqlTokenStore
 from api_exchange_core.domain.api_token import TokenKey
 from api_exchange_core.domain.erasure import Subject
-from api_exchange_core.domain.names import TenantId
+from api_exchange_core.domain.names import EntityId, TenantId
 from api_exchange_core.ports.observer import Handled, Outcome
 from api_exchange_core.ports.sealer import key_id_of
 from api_exchange_core.ports.token_store import Takeover
@@ -132,12 +132,19 @@ def test_tokens_are_in_the_database_unless_a_table_is_named(ministack: Ministack
     assert store.table == "shop-tokens"
 
 
-def test_a_tenant_that_is_erased_loses_its_tokens_in_the_table_as_well(
+def test_a_tenant_that_is_erased_loses_its_tokens_and_contents_as_well(
     ministack: Ministack, tmp_path: Path
 ) -> None:
     client = ministack.client("dynamodb")
     create_token_table(client, "shop-tokens")
-    deployed = container(database_url=f"sqlite:///{tmp_path}/shop.db", token_table="shop-tokens")
+    s3 = ministack.client("s3")
+    s3.create_bucket(Bucket="shop-contents", CreateBucketConfiguration={"LocationConstraint": REGION})
+    deployed = container(
+        database_url=f"sqlite:///{tmp_path}/shop.db",
+        token_table="shop-tokens",
+        payload_bucket="shop-contents",
+    )
+    deployed.s3.override(providers.Object(s3))
     clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
     store = DynamoDbTokenStore(client, "shop-tokens", clock)
     deployed.token_store.override(providers.Object(store))
@@ -156,11 +163,19 @@ def test_a_tenant_that_is_erased_loses_its_tokens_in_the_table_as_well(
             lease=timedelta(minutes=1),
             takeover=Takeover(),
         )
-    assert deployed.eraser().held(Subject(gone))["shop-tokens"] == 1
+    contents = deployed.payloads()
+    claims = {tenant: contents.put(tenant, b"an order") for tenant in (gone, stays)}
+    held = deployed.eraser().held(Subject(gone))
+    assert (held["shop-tokens"], held["contents"]) == (1, 1)
+    assert "contents" not in deployed.eraser().held(Subject(gone, EntityId("an-entity")))
     erasure = deployed.use_cases.erase_tenant().run(gone, requested_by="a test")
-    assert erasure.removed["shop-tokens"] == 1
+    assert (erasure.removed["shop-tokens"], erasure.removed["contents"]) == (1, 1)
     assert [one.removed for one in deployed.eraser().records()] == [erasure.removed]
     assert [record.key.tenant_id for record in store.all()] == [stays]
+    assert {tenant: contents.get(tenant, claims[tenant]) for tenant in claims} == {
+        gone: None,
+        stays: b"an order",
+    }
     assert deployed.use_cases.erase_tenant().sweep() == 0
     deployed.engine().dispose()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
 from dependency_injector import providers
 
 from api_exchange_azure import Subscription, create_function_app
@@ -137,13 +138,14 @@ def test_a_connection_string_of_tables_that_is_none_is_not_shown(monkeypatch: py
 
 
 @pytest.mark.timeout(600)
-def test_a_tenant_that_is_erased_loses_its_tokens_in_the_table_as_well(
+def test_a_tenant_that_is_erased_loses_its_tokens_and_contents_as_well(
     azurite: Azurite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = TableServiceClient.from_connection_string(azurite.connection_string)
     create_token_table(service, "erasedtokens")
     monkeypatch.setenv("API_EXCHANGE_STORAGE", azurite.connection_string)
     monkeypatch.setenv("API_EXCHANGE_TOKEN_TABLE", "erasedtokens")
+    monkeypatch.setenv("API_EXCHANGE_PAYLOAD_CONTAINER", "erased-contents")
     deployed = azure_container(Exchange("shop"))
     clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
     deployed.clock.override(providers.Object(clock))
@@ -162,12 +164,31 @@ def test_a_tenant_that_is_erased_loses_its_tokens_in_the_table_as_well(
             lease=timedelta(minutes=1),
             takeover=Takeover(),
         )
-    assert deployed.eraser().held(Subject(gone))["erasedtokens"] == 1
-    deployed.use_cases.erase_tenant().run(gone, requested_by="a test")
+    BlobServiceClient.from_connection_string(azurite.connection_string).create_container("erased-contents")
+    contents = deployed.payloads()
+    claims = {tenant: contents.put(tenant, b"an order") for tenant in (gone, stays)}
+    held = deployed.eraser().held(Subject(gone))
+    assert (held["erasedtokens"], held["contents"]) == (1, 1)
+    erasure = deployed.use_cases.erase_tenant().run(gone, requested_by="a test")
+    assert (erasure.removed["erasedtokens"], erasure.removed["contents"]) == (1, 1)
     assert [record.key.tenant_id for record in store.all()] == [stays]
+    assert {tenant: contents.get(tenant, claims[tenant]) for tenant in claims} == {
+        gone: None,
+        stays: b"an order",
+    }
     assert deployed.use_cases.erase_tenant().sweep() == 0
     deployed.engine().dispose()
     service.delete_table("erasedtokens")
+
+
+def test_a_deployment_without_a_container_of_contents_holds_none(
+    azurite: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_EXCHANGE_STORAGE", azurite.connection_string)
+    monkeypatch.setenv("API_EXCHANGE_PAYLOAD_CONTAINER", "not-there")
+    contents = azure_container(Exchange("shop")).payloads()
+    assert contents.held(TenantId("customer-a")) == 0
+    assert contents.erase(TenantId("customer-a"), limit=1) == 0
 
 
 def test_a_file_needs_a_folder_that_lasts() -> None:

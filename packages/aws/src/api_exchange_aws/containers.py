@@ -34,6 +34,7 @@ from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
+from api_exchange_core.adapters.erasure.apart import ErasesApartToo
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.files.no_files import NoFiles
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
@@ -52,11 +53,10 @@ from api_exchange_core.adapters.system.clock import SystemClock
 from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
-from api_exchange_core.adapters.tokens.eraser import ErasesTokensToo
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.clock import Clock
-from api_exchange_core.ports.erasure import Eraser
+from api_exchange_core.ports.erasure import Eraser, HeldApart
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher
@@ -114,9 +114,13 @@ def _token_store(
     return DynamoDbTokenStore(client(), settings.token_table, clock)
 
 
-def _eraser(engine: Engine, tokens: TokenStore) -> Eraser:
-    eraser = SqlEraser(engine)
-    return ErasesTokensToo(eraser, tokens, tokens.table) if isinstance(tokens, DynamoDbTokenStore) else eraser
+def _eraser(engine: Engine, tokens: TokenStore, claims: ClaimCheck | None) -> Eraser:
+    apart: dict[str, HeldApart] = {}
+    if isinstance(tokens, DynamoDbTokenStore):
+        apart[tokens.table] = tokens
+    if claims is not None:
+        apart["contents"] = claims.store
+    return ErasesApartToo(SqlEraser(engine), apart)
 
 
 def _files(
@@ -187,7 +191,6 @@ class AwsParts(containers.DeclarativeContainer):
     )
     dynamodb = providers.Singleton(dynamodb_client, session)
     token_store = providers.Singleton(_token_store, settings, engine, clock, dynamodb.provider)
-    eraser = providers.Singleton(_eraser, engine, token_store)
     retention = providers.Singleton(SqlRetentionStore, engine)
     leases = providers.Singleton(SqlLeases, engine)
     s3 = providers.Singleton(s3_client, session)
@@ -197,6 +200,7 @@ class AwsParts(containers.DeclarativeContainer):
         S3PayloadStore, s3, settings.provided.payload_bucket
     )
     claims: providers.Singleton[ClaimCheck | None] = providers.Singleton(_claims, settings, payloads.provider)
+    eraser = providers.Singleton(_eraser, engine, token_store, claims)
 
     sqs = providers.Singleton(sqs_client, session)
     queues = providers.Singleton(Queues, sqs, settings.provided.queue_prefix)

@@ -35,6 +35,7 @@ from api_exchange_azure.storage.queues import StorageQueues
 from api_exchange_azure.storage.wire import MAX_BODY, NOTES_ROOM
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
+from api_exchange_core.adapters.erasure.apart import ErasesApartToo
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.files.no_files import NoFiles
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
@@ -54,11 +55,10 @@ from api_exchange_core.adapters.system.randomness import SystemRandomness
 from api_exchange_core.adapters.system.secret_source import EnvironmentSecretSource
 from api_exchange_core.adapters.system.sleeper import SystemSleeper
 from api_exchange_core.adapters.telemetry.observers import TelemetryObserver
-from api_exchange_core.adapters.tokens.eraser import ErasesTokensToo
 from api_exchange_core.containers.use_cases import UseCases
 from api_exchange_core.domain.exchange import Exchange
 from api_exchange_core.ports.clock import Clock
-from api_exchange_core.ports.erasure import Eraser
+from api_exchange_core.ports.erasure import Eraser, HeldApart
 from api_exchange_core.ports.file_sink import FileSink
 from api_exchange_core.ports.message_consumer import MessageConsumer
 from api_exchange_core.ports.message_publisher import MessagePublisher
@@ -110,9 +110,13 @@ def _token_store(
     return TableTokenStore(table, clock, sleeper, randomness)
 
 
-def _eraser(engine: Engine, tokens: SqlTokenStore | TableTokenStore) -> Eraser:
-    eraser = SqlEraser(engine)
-    return eraser if isinstance(tokens, SqlTokenStore) else ErasesTokensToo(eraser, tokens, tokens.table.name)
+def _eraser(engine: Engine, tokens: SqlTokenStore | TableTokenStore, claims: ClaimCheck | None) -> Eraser:
+    apart: dict[str, HeldApart] = {}
+    if not isinstance(tokens, SqlTokenStore):
+        apart[tokens.table.name] = tokens
+    if claims is not None:
+        apart["contents"] = claims.store
+    return ErasesApartToo(SqlEraser(engine), apart)
 
 
 def _files(folder: Path | None) -> FileSink:
@@ -160,13 +164,13 @@ class AzureParts(containers.DeclarativeContainer):
     credentials = providers.Singleton(SqlCredentialStore, engine)
     leases = providers.Singleton(SqlLeases, engine)
     token_store = providers.Singleton(_token_store, settings, engine.provider, clock, sleeper, randomness)
-    eraser = providers.Singleton(_eraser, engine, token_store)
     files = providers.Singleton(_files, settings.provided.output_folder)
 
     payloads: providers.Singleton[PayloadStore] = providers.Singleton(
         BlobPayloadStore, providers.Singleton(payload_container_client, settings)
     )
     claims: providers.Singleton[ClaimCheck | None] = providers.Singleton(_claims, settings, payloads.provider)
+    eraser = providers.Singleton(_eraser, engine, token_store, claims)
 
     service_bus = providers.Singleton(service_bus_client, settings)
     senders = providers.Singleton(Senders, service_bus, settings.provided.queue_prefix)

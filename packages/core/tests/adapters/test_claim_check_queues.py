@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +12,15 @@ from typing_extensions import override
 from api_exchange_core import Exchange, Message, ProcessingResult, ProcessorContext, ProcessorInterface
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.domain.claim_check import PayloadClaim, claim_in
-from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Disposition, Retry, Settlement
+from api_exchange_core.domain.delivery import (
+    Complete,
+    DeadLetter,
+    Defer,
+    Delivery,
+    Disposition,
+    Retry,
+    Settlement,
+)
 from api_exchange_core.domain.envelope import decode, decode_failure
 from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.exchange import Function
@@ -109,7 +119,7 @@ def test_a_large_message_is_processed_whole_and_its_small_envelope_is_what_was_q
 def test_a_small_message_travels_whole() -> None:
     bench = Bench(Keep(), InMemoryPayloadStore())
     bench.send({"text": "x"})
-    assert bench.store.contents(TENANT) == 0
+    assert bench.store.held(TENANT) == 0
     bench.work()
 
 
@@ -123,7 +133,7 @@ def test_the_dead_letter_of_a_large_message_fits_its_queue_and_is_whole_when_it_
     assert failure.code == "PermanentError"
     (delivery,) = bench.consumer.receive(QueueName("inbox-dlq"), max_messages=1, visibility=VISIBILITY)
     assert decode(delivery.body) == sent
-    assert bench.store.contents(TENANT) == 1
+    assert bench.store.held(TENANT) == 1
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -136,13 +146,36 @@ def test_a_message_whose_content_is_gone_or_damaged_is_dead_lettered_with_its_cl
     if damaged:
         bench.store.damage(TENANT, claim)
     else:
-        bench.store.erase(TENANT)
+        bench.store.erase(TENANT, limit=1)
     bench.work()
     (letter,) = bench.letters
     failure = decode_failure(letter)
     assert failure is not None
     assert "kept apart" in failure.reason
     assert processor.seen == []
+
+
+def test_a_message_whose_content_was_erased_with_its_tenant_is_dropped() -> None:
+    processor = Keep()
+    bench = Bench(processor, InMemoryPayloadStore())
+    bench.send(LARGE)
+    tenants = bench.container.tenants()
+    tenants.set_enabled(TENANT, enabled=False)
+    tenants.mark_erased(TENANT, now=bench.clock.now())
+    bench.store.erase(TENANT, limit=1)
+    bench.work()
+    assert (bench.letters, processor.seen) == ([], [])
+    assert bench.queue.depths() == {}
+
+
+def test_an_envelope_that_claims_a_content_and_is_incomplete_is_dead_lettered() -> None:
+    bench = Bench(Keep(), InMemoryPayloadStore())
+    bench.send(LARGE)
+    (queued,) = bench.queue.messages(INBOX)
+    envelope = {name: value for name, value in json.loads(queued.body).items() if name != "source"}
+    delivery = replace(bench.receive()[0], body=json.dumps(envelope).encode())
+    (settlement,) = bench.container.use_cases.handler().handle(bench.function, [delivery])
+    assert isinstance(settlement.disposition, DeadLetter)
 
 
 def test_while_the_store_is_out_of_reach_messages_wait_in_their_queue() -> None:

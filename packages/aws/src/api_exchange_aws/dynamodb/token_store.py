@@ -219,6 +219,10 @@ class DynamoDbTokenStore(TokenStore, TokensApart):
         return self._update(record.key, record.slot, resealed)[0]
 
     @override
+    def held(self, tenant_id: TenantId) -> int:
+        return sum(1 for _ in self._query(of_tenant(tenant_id)))
+
+    @override
     def erase(self, tenant_id: TenantId, *, limit: int) -> int:
         doomed = islice(self._query(of_tenant(tenant_id)), limit)
         return sum(self._delete(item, THERE) for item in doomed)

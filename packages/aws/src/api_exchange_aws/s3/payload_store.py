@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from typing_extensions import override
 
 from api_exchange_aws.errors import DENIED, code_of, translated
-from api_exchange_aws.s3.folder import remove_folder
+from api_exchange_aws.s3.folder import keys_in, remove_folder
 from api_exchange_core.domain.claim_check import PayloadClaim
 from api_exchange_core.domain.errors import PermanentError, TransientError
 from api_exchange_core.domain.names import TenantId, tenant_id
@@ -69,8 +69,12 @@ class S3PayloadStore(PayloadStore):
         return content
 
     @override
-    def erase(self, tenant_id: TenantId) -> int:
-        return len(remove_folder(self.client, self.bucket, self._folder(tenant_id)))
+    def held(self, tenant_id: TenantId) -> int:
+        return sum(1 for _ in keys_in(self.client, self.bucket, self._folder(tenant_id)))
+
+    @override
+    def erase(self, tenant_id: TenantId, *, limit: int) -> int:
+        return len(remove_folder(self.client, self.bucket, self._folder(tenant_id), limit=limit))
 
     @property
     def _bucket(self) -> str:

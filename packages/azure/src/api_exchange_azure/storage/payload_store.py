@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -57,16 +59,29 @@ class BlobPayloadStore(PayloadStore):
         return content
 
     @override
-    def erase(self, tenant_id: TenantId) -> int:
+    def held(self, tenant_id: TenantId) -> int:
+        return sum(1 for _ in self._names(tenant_id))
+
+    @override
+    def erase(self, tenant_id: TenantId, *, limit: int) -> int:
         removed = 0
-        with translated("delete blobs", self._named):
-            for name in self.container.list_blob_names(name_starts_with=_folder(tenant_id)):
+        for name in islice(self._names(tenant_id), limit):
+            with translated("delete a blob", self._named):
                 try:
                     self.container.delete_blob(name, delete_snapshots="include")
                 except ResourceNotFoundError:
                     continue  # somebody else was quicker
-                removed += 1
+            removed += 1
         return removed
+
+    def _names(self, tenant_id: TenantId) -> Iterator[str]:
+        """The blobs of a tenant. Without a container there are none: a deployment that sends none may have none."""
+        with translated("list blobs", self._named):
+            try:
+                yield from self.container.list_blob_names(name_starts_with=_folder(tenant_id))
+            except ResourceNotFoundError as error:
+                if code_of(error) != _MISSING_CONTAINER:
+                    raise
 
     @property
     def _named(self) -> str:

@@ -151,6 +151,10 @@ class TableTokenStore(TokenStore, TokensApart):
         )
 
     @override
+    def held(self, tenant_id: TenantId) -> int:
+        return sum(1 for _ in self.table.of_tenant(tenant_id))
+
+    @override
     def erase(self, tenant_id: TenantId, *, limit: int) -> int:
         doomed = islice(self.table.of_tenant(tenant_id), limit)
         return sum(self.table.remove(one, if_unchanged=False) for one in doomed)

@@ -9,9 +9,11 @@ from datetime import timedelta
 from api_exchange_core.application.call import Incoming, loggable
 from api_exchange_core.application.failures import Failures, summary_at_the_door
 from api_exchange_core.application.tenant_gate import TenantGate
+from api_exchange_core.domain.claim_check import without_content
 from api_exchange_core.domain.delivery import Complete, Defer, Delivery, Settlement
 from api_exchange_core.domain.envelope import decode
 from api_exchange_core.domain.errors import (
+    AbsentContentError,
     DeferError,
     ErasedTenantError,
     PermanentError,
@@ -68,6 +70,8 @@ class Reception:
                 "message.too_new", function=function.name, queue=delivery.queue, reason=str(error)
             )
             return Settlement(delivery, Defer(_WAIT_FOR_NEWER_READER))
+        except AbsentContentError as error:
+            return self._without_content(function, delivery, error)
         except PermanentError as error:
             return self.failures.unreadable(function, delivery, error)
         incoming = Incoming(delivery, message)
@@ -84,6 +88,23 @@ class Reception:
             incoming = replace(incoming, tenant_config=tenant.config)
         by_tenant.setdefault(message.tenant_id, []).append(incoming)
         return None
+
+    def _without_content(
+        self, function: Function, delivery: Delivery, error: AbsentContentError
+    ) -> Settlement:
+        """The settlement of a message whose content is gone: with its tenant, perhaps, whose messages are dropped."""
+        try:
+            incoming = Incoming(delivery, decode(without_content(delivery.body)))
+        except PermanentError:
+            return self.failures.unreadable(function, delivery, error)
+        erased = self.is_erased(function, incoming.message.tenant_id)
+        if erased is None:
+            return Settlement(delivery, WAIT_FOR_STORE)
+        return (
+            self.dropped(function, incoming)
+            if erased
+            else self.failures.unreadable(function, delivery, error)
+        )
 
     def dropped(self, function: Function, incoming: Incoming) -> Settlement:
         """The settlement of a message of an erased tenant, of which nothing is kept."""

@@ -31,6 +31,7 @@ from pydantic_core import from_json, to_json
 
 from api_exchange_core.domain.entity import EntityReference
 from api_exchange_core.domain.errors import (
+    AbsentContentError,
     ExchangeError,
     InvalidMessageError,
     UnknownEnvelopeError,
@@ -104,6 +105,7 @@ def decode(body: bytes) -> Message:
     """The message in *body*.
 
     Raises:
+        AbsentContentError: its content is kept apart, and was not joined to it.
         InvalidMessageError: the bytes are no JSON, no CloudEvent, or lack what a message needs; says which.
         UnknownEnvelopeError: a newer framework wrote it.
     """
@@ -182,7 +184,7 @@ def _message(event: dict[str, JsonValue]) -> Message:
             "unreadable: its data are bytes (`data_base64`); a message's are JSON (`data`)"
         )
     if "dataref" in event:
-        raise InvalidMessageError(
+        raise AbsentContentError(
             "its content is kept apart (`dataref`), and could not be had: it was too old for the payload store, or "
             "this function reads its queue without one"
         )

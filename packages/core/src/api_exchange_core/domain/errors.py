@@ -88,6 +88,10 @@ class InvalidMessageError(PermanentError):
     """The bytes or fields do not make a message."""
 
 
+class AbsentContentError(InvalidMessageError):
+    """A message claims a content that could not be had for good."""
+
+
 class InvalidPayloadError(PermanentError):
     """The payload does not fit the model that the processor declares."""
 

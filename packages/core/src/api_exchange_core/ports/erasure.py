@@ -63,3 +63,23 @@ class Eraser(Protocol):
     @abstractmethod
     def records(self) -> Sequence[Erasure]:
         """All records, oldest first."""
+
+
+class HeldApart(Protocol):
+    """What is held of tenants in another place than everything else, and so has to be erased apart."""
+
+    @abstractmethod
+    def held(self, tenant_id: TenantId) -> int:
+        """How much is held of a tenant, in rows, items or objects.
+
+        Raises:
+            TransientError: the place could not be reached.
+        """
+
+    @abstractmethod
+    def erase(self, tenant_id: TenantId, *, limit: int) -> int:
+        """Remove up to *limit* of what is held of a tenant, whatever it is; how much that was, and 0 if none is left.
+
+        Raises:
+            TransientError: some may be left; calling again removes it.
+        """

@@ -7,13 +7,14 @@ from typing import Protocol
 
 from api_exchange_core.domain.claim_check import PayloadClaim
 from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.erasure import HeldApart
 
 
-class PayloadStore(Protocol):
+class PayloadStore(HeldApart, Protocol):
     """Contents by their digest, each tenant's apart.
 
     Many messages may claim the same content, so nobody takes one away by hand: a store lets them go by their age,
-    which is to be longer than any message may wait, dead letters included.
+    which is to be longer than any message may wait, dead letters included. An erased tenant's go at once.
     """
 
     @abstractmethod
@@ -31,12 +32,4 @@ class PayloadStore(Protocol):
         Raises:
             PermanentError: what is kept is not what is claimed.
             TransientError: the store could not be reached.
-        """
-
-    @abstractmethod
-    def erase(self, tenant_id: TenantId) -> int:
-        """Remove all contents of a tenant; how many these were.
-
-        Raises:
-            TransientError: some are left; calling again removes them.
         """

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from api_exchange_core.domain.api_token import TokenId, TokenKey
 from api_exchange_core.domain.names import TenantId
+from api_exchange_core.ports.erasure import HeldApart
 from api_exchange_core.ports.sealer import SealedText
 
 NOTHING = timedelta(0)
@@ -261,13 +262,5 @@ class TokenRecords(Protocol):
         """
 
 
-class TokensApart(TokenRecords, Protocol):
-    """Tokens that are kept apart from everything else there is of a tenant, and so have to be erased apart."""
-
-    @abstractmethod
-    def erase(self, tenant_id: TenantId, *, limit: int) -> int:
-        """Remove up to *limit* slots of a tenant, whatever they hold; how many that was.
-
-        Raises:
-            TransientError: some may be left; calling again removes them.
-        """
+class TokensApart(TokenRecords, HeldApart, Protocol):
+    """Tokens that are kept apart from everything else there is of a tenant, in slots."""

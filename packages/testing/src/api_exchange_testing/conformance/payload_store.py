@@ -34,7 +34,7 @@ class PayloadStoreSuite(Suite):
 
     def test_the_same_content_again_is_the_same_claim_and_kept_once(self, payloads: PayloadStore) -> None:
         assert payloads.put(TENANT, _CONTENT) == payloads.put(TENANT, _CONTENT)
-        assert payloads.erase(TENANT) == 1
+        assert payloads.held(TENANT) == 1
 
     def test_what_was_never_put_is_not_there(self, payloads: PayloadStore) -> None:
         assert payloads.get(TENANT, PayloadClaim.to(_CONTENT)) is None
@@ -52,10 +52,24 @@ class PayloadStoreSuite(Suite):
     def test_erasing_removes_what_is_kept_of_one_tenant(self, payloads: PayloadStore) -> None:
         claims = [payloads.put(TENANT, b"%d" % number) for number in range(3)]
         kept = payloads.put(OTHER_TENANT, _CONTENT)
-        assert payloads.erase(TENANT) == 3
+        assert payloads.erase(TENANT, limit=1_000) == 3
         assert [payloads.get(TENANT, claim) for claim in claims] == [None, None, None]
         assert payloads.get(OTHER_TENANT, kept) == _CONTENT
-        assert payloads.erase(TENANT) == 0
+        assert payloads.erase(TENANT, limit=1_000) == 0
+
+    def test_no_more_is_erased_at_once_than_is_allowed(self, payloads: PayloadStore) -> None:
+        for number in range(3):
+            payloads.put(TENANT, b"%d" % number)
+        assert [payloads.erase(TENANT, limit=2) for _ in range(3)] == [2, 1, 0]
+
+    def test_what_is_held_of_a_tenant_is_counted(self, payloads: PayloadStore) -> None:
+        assert payloads.held(TENANT) == 0
+        for number in range(3):
+            payloads.put(TENANT, b"%d" % number)
+        payloads.put(OTHER_TENANT, _CONTENT)
+        assert payloads.held(TENANT) == 3
+        payloads.erase(TENANT, limit=2)
+        assert payloads.held(TENANT) == 1
 
     def test_many_put_the_same_at_once_and_all_have_it(self, payloads: PayloadStore) -> None:
         content = b"x" * 100_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from itertools import islice
 
 from typing_extensions import override
 
@@ -36,16 +37,20 @@ class InMemoryPayloadStore(PayloadStore):
         return content
 
     @override
-    def erase(self, tenant_id: TenantId) -> int:
+    def held(self, tenant_id: TenantId) -> int:
         with self._lock:
-            return len(self._contents.pop(tenant_id, {}))
+            return len(self._contents[tenant_id])
+
+    @override
+    def erase(self, tenant_id: TenantId, *, limit: int) -> int:
+        with self._lock:
+            contents = self._contents[tenant_id]
+            doomed = list(islice(contents, limit))
+            for digest in doomed:
+                del contents[digest]
+            return len(doomed)
 
     def damage(self, tenant_id: TenantId, claim: PayloadClaim) -> None:
         """Change what is kept for *claim*, as a disk may."""
         with self._lock:
             self._contents[tenant_id][claim.digest] = b"something else"
-
-    def contents(self, tenant_id: TenantId) -> int:
-        """How many contents of a tenant there are."""
-        with self._lock:
-            return len(self._contents[tenant_id])

@@ -187,10 +187,8 @@ class ClaimCheckConsumer(MessageConsumer):
         for one in settlements:
             try:
                 settled.append(self._claims.settled(one))
-            except (
-                ExchangeError
-            ) as error:  # it comes back when its visibility ends; the others end as they should
-                failed = error
+            except ExchangeError as error:
+                failed = error  # it comes back when its visibility ends; the others end as they should
         self._consumer.settle(settled)
         if failed is not None:
             raise failed

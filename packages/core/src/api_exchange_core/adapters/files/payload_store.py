@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from typing_extensions import override
@@ -55,14 +56,18 @@ class FilePayloadStore(PayloadStore):
         return content
 
     @override
-    def erase(self, tenant_id: TenantId) -> int:
+    def held(self, tenant_id: TenantId) -> int:
+        return sum(1 for _ in self._folder(tenant_id).glob("*"))
+
+    @override
+    def erase(self, tenant_id: TenantId, *, limit: int) -> int:
         removed = 0
         folder = self._folder(tenant_id)
         try:
-            for path in folder.glob("*") if folder.is_dir() else ():
+            for path in list(islice(folder.glob("*"), limit)):
                 path.unlink(missing_ok=True)
                 removed += 1
-            if folder.is_dir():
+            if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
         except OSError as error:
             raise TransientError(f"contents of tenant {tenant_id!r}: {error.strerror}") from error

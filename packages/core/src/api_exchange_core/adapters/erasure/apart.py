@@ -1,4 +1,4 @@
-"""Erasing a tenant where its tokens are not in the database."""
+"""Erasing a tenant where not all there is of it is in the database."""
 
 from __future__ import annotations
 
@@ -11,25 +11,22 @@ from typing_extensions import override
 from api_exchange_core.domain.entity import EntityKey
 from api_exchange_core.domain.erasure import Erasure, Subject
 from api_exchange_core.domain.names import TenantId
-from api_exchange_core.ports.erasure import Eraser
-from api_exchange_core.ports.token_store import TokensApart
+from api_exchange_core.ports.erasure import Eraser, HeldApart
 
 
 @dataclass(frozen=True, slots=True)
-class ErasesTokensToo(Eraser):
-    """Erases from a store, and a tenant's tokens from a table. The record is the store's.
+class ErasesApartToo(Eraser):
+    """Erases from a store, and what is held of a tenant in other places. The record is the store's.
 
-    Tokens are counted when they are gone. Of a process that dies in between, the record lacks one batch of them.
+    What lies apart is counted when it is gone. Of a process that dies in between, the record lacks one batch of it.
 
     Args:
         rest: erases everything else.
-        tokens: what it does not hold.
-        part: what erasures call them: their table.
+        apart: the other places, by what erasures call them.
     """
 
     rest: Eraser
-    tokens: TokensApart
-    part: str
+    apart: Mapping[str, HeldApart]
 
     @override
     def named(self, tenant_id: TenantId, *, external_id: str) -> Sequence[EntityKey]:
@@ -37,13 +34,12 @@ class ErasesTokensToo(Eraser):
 
     @override
     def held(self, subject: Subject) -> Mapping[str, int]:
-        held = dict(self.rest.held(subject))
-        number = len(self.tokens.all(subject.tenant_id)) if self._parts(subject) else 0
-        return held | ({self.part: number} if number else {})
+        held = {part: place.held(subject.tenant_id) for part, place in self._places(subject).items()}
+        return {**self.rest.held(subject), **{part: number for part, number in held.items() if number}}
 
     @override
     def parts(self, subject: Subject) -> Sequence[str]:
-        return [*self.rest.parts(subject), *self._parts(subject)]
+        return [*self.rest.parts(subject), *self._places(subject)]
 
     @override
     def begin(self, erasure: Erasure) -> None:
@@ -51,12 +47,13 @@ class ErasesTokensToo(Eraser):
 
     @override
     def remove(self, subject: Subject, part: str, *, erasure_id: str, limit: int) -> int:
-        if part in self._parts(subject):
-            removed = self.tokens.erase(subject.tenant_id, limit=limit)
-            if removed:
-                self.rest.count(erasure_id, part, removed)
-            return removed
-        return self.rest.remove(subject, part, erasure_id=erasure_id, limit=limit)
+        place = self._places(subject).get(part)
+        if place is None:
+            return self.rest.remove(subject, part, erasure_id=erasure_id, limit=limit)
+        removed = place.erase(subject.tenant_id, limit=limit)
+        if removed:
+            self.rest.count(erasure_id, part, removed)
+        return removed
 
     @override
     def count(self, erasure_id: str, part: str, number: int) -> None:
@@ -70,5 +67,6 @@ class ErasesTokensToo(Eraser):
     def records(self) -> Sequence[Erasure]:
         return self.rest.records()
 
-    def _parts(self, subject: Subject) -> Sequence[str]:
-        return [self.part] if subject.entity_id is None else []
+    def _places(self, subject: Subject) -> Mapping[str, HeldApart]:
+        """The other places that may hold something of *subject*: nothing there is known to be of an entity."""
+        return self.apart if subject.entity_id is None else {}

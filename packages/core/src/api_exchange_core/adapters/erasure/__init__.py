@@ -1,0 +1,1 @@
+"""Erasing a tenant in more places than one."""
