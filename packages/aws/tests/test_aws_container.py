@@ -11,7 +11,6 @@ from dependency_injector import providers
 from pydantic import SecretStr
 
 from api_exchange_aws.containers import AwsContainer, aws_container
-from api_exchange_aws.dynamodb.table import create_token_table
 from api_exchange_aws.dynamodb.token_store import DynamoDbTokenStore
 from api_exchange_aws.emf import EmfObserver
 from api_exchange_aws.secrets import SecretsManagerSecrets
@@ -30,6 +29,7 @@ from api_exchange_core.ports.token_store import Takeover
 from api_exchange_testing import RecordingObserver, VirtualClock, VirtualSleeper
 from api_exchange_testing.conformance import ObserverSuite
 from packages.aws.tests.ministack.server import REGION, Ministack
+from packages.aws.tests.token_table import lasting_token_table
 
 URL = "postgresql://user:secret@host/exchange"
 
@@ -136,7 +136,7 @@ def test_a_tenant_that_is_erased_loses_its_tokens_and_contents_as_well(
     ministack: Ministack, tmp_path: Path
 ) -> None:
     client = ministack.client("dynamodb")
-    create_token_table(client, "shop-tokens")
+    lasting_token_table(client, "shop-tokens")
     s3 = ministack.client("s3")
     s3.create_bucket(Bucket="shop-contents", CreateBucketConfiguration={"LocationConstraint": REGION})
     deployed = container(

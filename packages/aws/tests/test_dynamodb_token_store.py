@@ -26,6 +26,7 @@ from api_exchange_testing.conformance import PassingTime, TokenStoreSuite
 from api_exchange_testing.conformance.token_store import ConnectTokens, TokenClient
 from packages.aws.tests.answering import answering, error
 from packages.aws.tests.stand_in import StandIn
+from packages.aws.tests.token_table import lasting_token_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,7 +40,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def client(aws: StandIn) -> DynamoDBClient:
     client: DynamoDBClient = aws.client("dynamodb")
-    create_token_table(client, TABLE)
+    lasting_token_table(client, TABLE)
     return client
 
 
@@ -150,7 +151,9 @@ def test_a_refresh_token_is_never_marked_for_removal(
     assert removal(client) is None
 
 
-def test_the_table_removes_what_is_marked(client: DynamoDBClient) -> None:
+def test_the_table_removes_what_is_marked(aws: StandIn) -> None:
+    client: DynamoDBClient = aws.client("dynamodb")
+    create_token_table(client, TABLE)
     told = client.describe_time_to_live(TableName=TABLE)["TimeToLiveDescription"]
     assert (told["TimeToLiveStatus"], told["AttributeName"]) == ("ENABLED", "remove_at")
 

@@ -13,7 +13,6 @@ import pytest
 from dependency_injector import providers
 
 from api_exchange_aws.containers import AwsParts
-from api_exchange_aws.dynamodb.table import create_token_table
 from api_exchange_core import (
     Exchange,
     Message,
@@ -26,6 +25,7 @@ from api_exchange_core.cli.app import run
 from api_exchange_core.cli.platforms import PLATFORM
 from packages.aws.tests.deployment import PREFIX, Deployment, sqlite
 from packages.aws.tests.ministack.server import REGION, Ministack
+from packages.aws.tests.token_table import lasting_token_table
 
 Command = Callable[..., Any]
 
@@ -71,7 +71,7 @@ def environment(ministack: Ministack, tmp_path: Path, monkeypatch: pytest.Monkey
 def deployed(environment: None, ministack: Ministack, tmp_path: Path, take: Take) -> Iterator[Deployment]:
     exchange = Exchange("shop", tenants=["customer-a", "customer-b"])
     exchange.queue("take-orders", "orders-in", take)
-    create_token_table(ministack.client("dynamodb"), "shop-tokens")
+    lasting_token_table(ministack.client("dynamodb"), "shop-tokens")
     deployment = Deployment.of(exchange, ministack, sqlite(tmp_path), token_table="shop-tokens")
     deployment.create_queues("orders-in")
     yield deployment
