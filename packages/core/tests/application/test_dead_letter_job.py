@@ -353,6 +353,25 @@ def test_a_letter_that_somebody_else_took_meanwhile_is_gone_and_not_counted_as_r
     assert dict(job.counts) == {ItemState.REPLAYED: 2, ItemState.GONE: 1}
 
 
+def test_what_is_no_message_of_an_exchange_stays_and_holds_up_no_other(world: World) -> None:
+    world.bury(150)
+    foreign = Outgoing(
+        queue=dead_letter_queue(ORDERS), tenant_id=TENANT, message_id=MessageId("theirs"), body=b"<order/>"
+    )
+    world.queues.publish([foreign])
+    world.bury(1, prefix="last")
+    job_id = world.order()
+    job = world.process().run(job_id)
+    assert dict(job.counts) == {ItemState.REPLAYED: 151, ItemState.REFUSED: 1}
+    assert job.finished_at is not None
+    (left,) = world.queues.messages(dead_letter_queue(ORDERS))
+    assert left.body == b"<order/>"
+    refused = world.jobs.items(job_id, start=150, most=1)[0]
+    assert (refused.state, refused.ended_at) == (ItemState.REFUSED, START)
+    discarded = world.process().run(world.order(action=JobAction.DISCARD))
+    assert dict(discarded.counts) == {ItemState.DISCARDED: 1}
+
+
 def discard(letters: DeadLetters, letter_id: LetterId, *, until: datetime) -> None:
     letters.discard(ORDERS, [letter_id], until=until)
 

@@ -266,6 +266,20 @@ def test_a_dry_run_says_what_would_be_done_and_does_not(api_exchange: Run, sever
     assert answer(api_exchange("dlq", "jobs", "--json")) == []
 
 
+def test_what_is_no_message_is_said_to_stay_and_stays(api_exchange: Run, several: Dead) -> None:
+    several.put(b"<order/>", queue=ORDERS, name="theirs", tenant="customer-a", ago=timedelta(minutes=2))
+    asked = api_exchange("dlq", "replay", "orders", "--dry-run")
+    assert "replay would take 3 letters; nothing was changed" in asked.err
+    assert re.search(r"1 letter would stay, being no message of an exchange: \d+ for one", asked.err)
+    assert answer(api_exchange("dlq", "replay", "orders", "--dry-run", "--json"))["refused"] == 1
+    ended = api_exchange("dlq", "replay", "orders")
+    assert ended.exit_code == 0
+    assert re.search(r"replayed +3\b", ended.out)
+    assert re.search(r"refused +1  \(no messages of an exchange", ended.out)
+    (left,) = answer(api_exchange("dlq", "list", "orders", "--json"))
+    assert (left["kind"], left["replayable"]) == ("foreign", False)
+
+
 def test_everything_is_meant_only_if_it_is_said(api_exchange: Run, several: Dead) -> None:
     for command in ("replay", "discard"):
         ended = api_exchange("dlq", command)

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from api_exchange_core.application.find_dead_letters import Advance, FindDeadLetters
-from api_exchange_core.domain.dead_letter import Letter, LetterId
+from api_exchange_core.domain.dead_letter import LetterId
 from api_exchange_core.domain.dead_letter_job import DONE, ItemState, Job, JobAction, JobId, JobItem, JobOrder
 from api_exchange_core.domain.errors import ClaimLostError, PermanentError, TransientError
 from api_exchange_core.domain.names import FunctionName, MessageId, QueueName, TenantId
@@ -102,8 +103,9 @@ class CarryOutDeadLetterJob:
         for page in self.find.pages(order.filter, until=job.ordered_at):
             fresh = {(one.queue, one.id): one for one in page if (one.queue, one.id) not in selected}
             room = len(fresh) if order.most is None else order.most - len(selected)
-            items = [_item(letter) for letter in list(fresh.values())[:room]]
-            held.select(items, start=len(selected), now=self.clock.now())
+            now = self.clock.now()
+            items = [JobItem.of(one, order, now=now) for one in islice(fresh.values(), room)]
+            held.select(items, start=len(selected), now=now)
             selected |= {(item.queue, item.letter_id) for item in items}
             if len(selected) == order.most:
                 break
@@ -192,16 +194,6 @@ class CarryOutDeadLetterJob:
         if job is None:
             raise PermanentError(f"there is no job {job_id}")
         return job
-
-
-def _item(letter: Letter) -> JobItem:
-    return JobItem(
-        queue=letter.queue,
-        letter_id=letter.id,
-        tenant_id=letter.tenant_id,
-        message_id=letter.message_id,
-        given_up_by=letter.given_up_by,
-    )
 
 
 def _absent(item: JobItem) -> ItemState:

@@ -52,7 +52,7 @@ def do(store: Store, order: JobOrder, *, now: datetime, dry_run: bool, ask: bool
         raise typer.Exit(1)
     else:
         job_id = store.operations.carry_out_dead_letter_job().order(order, at=now)
-        _follow(store, job_id, expected=len(letters), json=json)
+        _follow(store, job_id, expected=len(letters) - len(_refused(letters, order)), json=json)
 
 
 def resume(store: Store, number: int, *, json: bool) -> None:
@@ -108,8 +108,13 @@ def remind_of_interrupted(store: Store, *, now: datetime) -> None:
             )
 
 
-def _counted(letters: Sequence[Letter]) -> str:
-    return f"{len(letters):,} letter{'' if len(letters) == 1 else 's'}"
+def _refused(letters: Sequence[Letter], order: JobOrder) -> Sequence[Letter]:
+    """Those that a job on *letters* leaves where they are."""
+    return [letter for letter in letters if order.refuses(letter)]
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} letter{'' if number == 1 else 's'}"
 
 
 def _follow(store: Store, job_id: JobId, *, expected: int, json: bool) -> None:
@@ -130,11 +135,18 @@ def _follow(store: Store, job_id: JobId, *, expected: int, json: bool) -> None:
 
 def _preview(letters: Sequence[Letter], order: JobOrder, *, now: datetime, json: bool) -> None:
     groups = grouped(letters)
+    refused = _refused(letters, order)
     if json:
-        facts({"would": order.action, "letters": len(letters), "groups": groups}, [], json=True)
+        counts = {"letters": len(letters), "refused": len(refused)}
+        facts({"would": order.action, **counts, "groups": groups}, [], json=True)
         return
     listing(groups, group_columns(now), json=False, none=NO_LETTERS)
-    remark(f"{order.action} would take {_counted(letters)}; nothing was changed")
+    taken = len(letters) - len(refused)
+    remark(f"{order.action} would take {_counted(taken)}; nothing was changed")
+    if refused:
+        remark(
+            f"{_counted(len(refused))} would stay, being no message of an exchange: {refused[0].id} for one"
+        )
 
 
 def _confirmed(letters: Sequence[Letter]) -> bool:
@@ -142,7 +154,7 @@ def _confirmed(letters: Sequence[Letter]) -> bool:
     for group in grouped(letters):
         error = "without failure block" if group.code is None else group.code
         remark(f"{group.queue}: {group.letters:,} {error}")
-    return confirmed(f"Discard {_counted(letters)} for good?")
+    return confirmed(f"Discard {_counted(len(letters))} for good?")
 
 
 def _job(store: Store, number: int) -> Job:

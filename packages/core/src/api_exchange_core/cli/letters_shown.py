@@ -215,6 +215,7 @@ def harmless(text: str) -> str:
 _REMARKS = {
     ItemState.GONE: "  (not there any more when their turn came)",
     ItemState.UNCONFIRMED: "  (in hand when the job was interrupted, and not there afterwards: done, or gone)",
+    ItemState.REFUSED: "  (no messages of an exchange, and left where they are)",
 }
 
 

@@ -79,6 +79,7 @@ class Letter:
             empty, where there is none to be read.
         replays: how often the message was put back before. Bytes that are no message cannot count.
         failure: why it is here; None if it is foreign.
+        replayable: it is something that a function could read once it is put back (see `check_replayable`).
     """
 
     id: LetterId
@@ -96,6 +97,7 @@ class Letter:
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     replays: int = 0
     failure: Failure | None = None
+    replayable: bool = True
 
     @classmethod
     def of(cls, stored: StoredLetter) -> Letter:
@@ -110,6 +112,7 @@ class Letter:
             size=len(stored.body) + (0 if claim is None else claim.size),
             tenant_id=stored.tenant_id,
             failure=failure,
+            replayable=_is_replayable(stored.body),
         )
         message = _message(stored.body if claim is None else without_content(stored.body))
         return unread if message is None else unread._with(message)
@@ -228,12 +231,16 @@ def check_replayable(letter: StoredLetter) -> None:
     Raises:
         PermanentError: it is no envelope, and no framework put it there: to send it would bury it again.
     """
-    event = _event(letter.body)
-    if event is None or not ("failure" in event or "specversion" in event):
+    if not _is_replayable(letter.body):
         raise PermanentError(
             f"letter {letter.id!r} of queue {letter.queue!r} cannot be replayed, since it is no message of an "
             "exchange: `dlq show --payload` tells what it is, and `dlq discard --id` removes it"
         )
+
+
+def _is_replayable(body: bytes) -> bool:
+    event = _event(body)
+    return event is not None and ("failure" in event or "specversion" in event)
 
 
 def contents(letter: bytes) -> bytes:

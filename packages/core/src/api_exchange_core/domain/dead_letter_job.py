@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
-from api_exchange_core.domain.dead_letter import LetterFilter, LetterId
+from api_exchange_core.domain.dead_letter import Letter, LetterFilter, LetterId
 from api_exchange_core.domain.errors import DeclarationError
 from api_exchange_core.domain.names import MAX_IDENTIFIER, FunctionName, MessageId, QueueName, TenantId
 from api_exchange_core.domain.pace import Pace
@@ -35,6 +35,8 @@ class ItemState(StrEnum):
     """Not there any more when its turn came: somebody else took it, or it expired. Nothing was done."""
     UNCONFIRMED = "unconfirmed"
     """In hand when the job was interrupted, and not there any more afterwards: done most likely, or gone."""
+    REFUSED = "refused"
+    """No message of an exchange: a replay would bury it again, so it stays where it is. Nothing was done."""
 
 
 OPEN_STATES = (ItemState.WAITING, ItemState.BEGUN)
@@ -85,6 +87,10 @@ class JobOrder:
         if self.most is not None and self.most < 1:
             raise DeclarationError(f"a job is for one letter at least, not for {self.most}")
 
+    def refuses(self, letter: Letter) -> bool:
+        """Whether *letter* is left where it is, since a replay would bury it again."""
+        return self.action is JobAction.REPLAY and not letter.replayable
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobItem:
@@ -105,6 +111,20 @@ class JobItem:
     given_up_by: FunctionName | None = None
     state: ItemState = ItemState.WAITING
     ended_at: datetime | None = None
+
+    @classmethod
+    def of(cls, letter: Letter, order: JobOrder, *, now: datetime) -> JobItem:
+        """*letter* in the selection of *order* that is made now; at its end already if it is refused."""
+        refused = order.refuses(letter)
+        return cls(
+            queue=letter.queue,
+            letter_id=letter.id,
+            tenant_id=letter.tenant_id,
+            message_id=letter.message_id,
+            given_up_by=letter.given_up_by,
+            state=ItemState.REFUSED if refused else ItemState.WAITING,
+            ended_at=now if refused else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -172,6 +173,17 @@ class DeadLetterJobsSuite(Suite):
             (ItemState.BEGUN, None),
             (ItemState.BEGUN, None),
         ]
+
+    def test_what_is_refused_when_it_is_selected_is_at_its_end(
+        self, jobs: DeadLetterJobs, elsewhere: DeadLetterJobs
+    ) -> None:
+        job_id, held = _selected(jobs, 1)
+        refused = replace(_items(2)[1], state=ItemState.REFUSED, ended_at=at(1))
+        held.select([refused], start=1, now=at(1))
+        job = _get(elsewhere, job_id)
+        assert (job.selected, job.left) == (2, 1)
+        assert list(held.begin(9, now=at(2))) == [0]
+        assert list(elsewhere.items(job_id, start=1, most=9)) == [refused]
 
     def test_what_was_in_hand_when_a_job_was_interrupted_is_told_as_begun(self, jobs: DeadLetterJobs) -> None:
         job_id, held = _selected(jobs, 4)

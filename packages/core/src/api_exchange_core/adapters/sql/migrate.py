@@ -16,7 +16,7 @@ from api_exchange_core.domain.errors import DeclarationError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0013"
+HEAD: Final = "0014"
 """The revision that this release works with. A start compares it with one SELECT, without importing Alembic."""
 
 VERSION_TABLE: Final = "api_exchange_version"
