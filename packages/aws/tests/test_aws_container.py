@@ -166,10 +166,10 @@ def test_a_tenant_that_is_erased_loses_its_tokens_and_contents_as_well(
     contents = deployed.payloads()
     claims = {tenant: contents.put(tenant, b"an order") for tenant in (gone, stays)}
     held = deployed.eraser().held(Subject(gone))
-    assert (held["shop-tokens"], held["contents"]) == (1, 1)
-    assert "contents" not in deployed.eraser().held(Subject(gone, EntityId("an-entity")))
+    assert (held["shop-tokens"], held["large contents"]) == (1, 1)
+    assert "large contents" not in deployed.eraser().held(Subject(gone, EntityId("an-entity")))
     erasure = deployed.use_cases.erase_tenant().run(gone, requested_by="a test")
-    assert (erasure.removed["shop-tokens"], erasure.removed["contents"]) == (1, 1)
+    assert (erasure.removed["shop-tokens"], erasure.removed["large contents"]) == (1, 1)
     assert [one.removed for one in deployed.eraser().records()] == [erasure.removed]
     assert [record.key.tenant_id for record in store.all()] == [stays]
     assert {tenant: contents.get(tenant, claims[tenant]) for tenant in claims} == {

@@ -34,7 +34,7 @@ from api_exchange_aws.sqs.queues import Queues
 from api_exchange_aws.sqs.settling import Settling
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
-from api_exchange_core.adapters.erasure.apart import ErasesApartToo
+from api_exchange_core.adapters.erasure.apart import LARGE_CONTENTS, ErasesApartToo
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.files.no_files import NoFiles
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
@@ -119,7 +119,7 @@ def _eraser(engine: Engine, tokens: TokenStore, claims: ClaimCheck | None) -> Er
     if isinstance(tokens, DynamoDbTokenStore):
         apart[tokens.table] = tokens
     if claims is not None:
-        apart["contents"] = claims.store
+        apart[LARGE_CONTENTS] = claims.store
     return ErasesApartToo(SqlEraser(engine), apart)
 
 

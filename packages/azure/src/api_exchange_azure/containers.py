@@ -35,7 +35,7 @@ from api_exchange_azure.storage.queues import StorageQueues
 from api_exchange_azure.storage.wire import MAX_BODY, NOTES_ROOM
 from api_exchange_core.adapters.claim_check.queues import ClaimCheck, ClaimCheckConsumer, ClaimCheckPublisher
 from api_exchange_core.adapters.crypto.aes_gcm import AesGcmSealer
-from api_exchange_core.adapters.erasure.apart import ErasesApartToo
+from api_exchange_core.adapters.erasure.apart import LARGE_CONTENTS, ErasesApartToo
 from api_exchange_core.adapters.files.file_sink import LocalFileSink
 from api_exchange_core.adapters.files.no_files import NoFiles
 from api_exchange_core.adapters.sql.budgets import SqlBudgets
@@ -115,7 +115,7 @@ def _eraser(engine: Engine, tokens: SqlTokenStore | TableTokenStore, claims: Cla
     if not isinstance(tokens, SqlTokenStore):
         apart[tokens.table.name] = tokens
     if claims is not None:
-        apart["contents"] = claims.store
+        apart[LARGE_CONTENTS] = claims.store
     return ErasesApartToo(SqlEraser(engine), apart)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from typing_extensions import override
 
@@ -12,6 +13,9 @@ from api_exchange_core.domain.entity import EntityKey
 from api_exchange_core.domain.erasure import Erasure, Subject
 from api_exchange_core.domain.names import TenantId
 from api_exchange_core.ports.erasure import Eraser, HeldApart
+
+LARGE_CONTENTS: Final = "large contents"
+"""What erasures call the contents that a claim check keeps. It has a space, so that no table is called the same."""
 
 
 @dataclass(frozen=True, slots=True)
