@@ -14,6 +14,7 @@ from api_exchange_core.domain.names import MessageId, QueueName, TenantId
 from api_exchange_core.local.heartbeat import BatchKeeper, Heartbeat
 from api_exchange_core.ports.message_publisher import Outgoing
 from api_exchange_testing import InMemoryQueue, RecordingObserver, VirtualClock
+from packages.core.tests.local.begun_threads import BegunThreads
 
 INBOX = QueueName("inbox")
 VISIBILITY = timedelta(minutes=3)
@@ -154,29 +155,27 @@ def test_each_is_renewed_at_its_own_pace() -> None:
 def test_one_thread_beats_for_all_and_ends_when_it_is_closed() -> None:
     heartbeat = Heartbeat(RecordingObserver())
     renewed = [threading.Event(), threading.Event()]
-    before = threading.active_count()
+    begun = BegunThreads()
     far = heartbeat.now + SOON
     with (
         heartbeat.beating(renewed[0].set, every=timedelta(hours=1), until=far + 7_200),
         heartbeat.beating(renewed[1].set, every=timedelta(milliseconds=5), until=far),
     ):
         assert renewed[1].wait(SOON), "who comes later and is due sooner wakes the thread"
-        assert threading.active_count() == before + 1
+        assert begun.names == ["heartbeat"]
         heartbeat.close()
-        assert threading.active_count() == before
+        assert begun.all == []
     assert not renewed[0].is_set()
 
 
 def test_the_thread_ends_by_itself_when_nothing_is_left_and_starts_again() -> None:
     heartbeat = Heartbeat(RecordingObserver())
     for _ in range(2):
-        before = set(
-            threading.enumerate()
-        )  # of runners that other tests have stopped some may still be ending
+        begun = BegunThreads()
         renewed = threading.Event()
         with heartbeat.beating(renewed.set, every=timedelta(milliseconds=5), until=heartbeat.now + SOON):
             assert renewed.wait(SOON)
-        [thread] = [one for one in set(threading.enumerate()) - before if one.name == "heartbeat"]
+        [thread] = begun.all
         thread.join(SOON)
         assert not thread.is_alive()
 
@@ -186,7 +185,7 @@ def test_a_heartbeat_that_is_closed_renews_nothing(beats: int) -> None:
     heartbeat = Heartbeat(RecordingObserver())
     heartbeat.close()
     renewed: list[int] = []
-    before = threading.active_count()
+    begun = BegunThreads()
     with heartbeat.beating(lambda: renewed.append(1), every=timedelta(0), until=heartbeat.now + beats):
-        assert threading.active_count() == before
+        assert begun.all == []
     assert renewed == []

@@ -40,6 +40,7 @@ from api_exchange_core.ports.journal import JournalEntry, ProcessingState
 from api_exchange_core.ports.observer import Handled, Outcome
 from api_exchange_core.ports.outbox import OutgoingLine
 from api_exchange_testing import RecordingObserver, VirtualClock
+from packages.core.tests.local.begun_threads import BegunThreads
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TENANTS = ("customer-a", "customer-b")
@@ -130,10 +131,6 @@ def new_machine(tmp_path: Path) -> Iterator[NewMachine]:
         machine.container.engine().dispose()
 
 
-def thread_names() -> list[str]:
-    return sorted(thread.name for thread in threading.enumerate())
-
-
 def tick_payload(at: datetime) -> dict[str, str]:
     return {"scheduled_at": at.isoformat()}
 
@@ -142,11 +139,11 @@ def tick_payload(at: datetime) -> dict[str, str]:
 
 
 def test_every_function_has_a_worker_beside_timers_and_chores(new_machine: NewMachine) -> None:
-    before = thread_names()
+    begun = BegunThreads()
     machine = new_machine(shop())
     machine.runner.start()
     chores = ["count-token-uses", "purge-expired", "relay-outbox", "sweep-erased", "sweep-tokens"]
-    assert sorted([*before, *chores, "send", "step", "timers"]) == thread_names()
+    assert begun.names == [*chores[:3], "send", "step", *chores[3:], "timers"]
 
 
 def test_a_processor_that_cannot_be_made_stops_the_start_before_any_thread(new_machine: NewMachine) -> None:
@@ -158,10 +155,10 @@ def test_a_processor_that_cannot_be_made_stops_the_start_before_any_thread(new_m
     exchange.http("intake", "/orders", Send, tenant=TenantFromApiKey())
     exchange.queue("broken", "broken", NeedsMore)
     machine = new_machine(exchange)
-    before = threading.enumerate()
+    begun = BegunThreads()
     with pytest.raises(DeclarationError, match="'broken'"):
         machine.runner.start()
-    assert threading.enumerate() == before
+    assert begun.all == []
     assert machine.runner.http_port is None
 
 
@@ -173,18 +170,19 @@ def test_a_port_that_is_taken_stops_the_start_and_says_how_to_choose_another(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         machine = new_machine(exchange, port=port)
-        before = threading.enumerate()
+        begun = BegunThreads()
         with pytest.raises(DeclarationError, match=f"127.0.0.1:{port}.*--port"):
             machine.runner.start()
-        assert threading.enumerate() == before
+        assert begun.all == []
 
 
 def test_without_an_http_function_nothing_is_served(new_machine: NewMachine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         machine = new_machine(shop(), port=taken.getsockname()[1])
+        begun = BegunThreads()
         machine.runner.start()
         assert machine.runner.http_port is None
-        assert "http" not in thread_names()
+        assert "http" not in begun.names
 
 
 def test_with_an_http_function_requests_are_served_on_the_port_that_it_tells(new_machine: NewMachine) -> None:
@@ -203,7 +201,7 @@ def test_stopping_ends_every_thread_and_frees_the_port(new_machine: NewMachine) 
     exchange = shop()
     exchange.http("intake", "/orders", Send, tenant=TenantFromApiKey())
     machine = new_machine(exchange)
-    before = set(threading.enumerate())
+    begun = BegunThreads()
     machine.runner.start()
     port = machine.runner.http_port
     assert port is not None
@@ -213,9 +211,8 @@ def test_stopping_ends_every_thread_and_frees_the_port(new_machine: NewMachine) 
         lambda: machine.depth("done") == 2
     )  # by now the event loop of async processors runs, too
     machine.runner.stop()
-    left = set(threading.enumerate()) - before
-    assert {thread.name for thread in left} <= {"AnyIO worker thread"}  # Starlette's; they end by themselves
-    machine.wait_until(lambda: set(threading.enumerate()) <= before)
+    assert set(begun.names) <= {"AnyIO worker thread"}  # Starlette's; they end by themselves
+    machine.wait_until(lambda: not begun.all)
     with socket.create_server(("127.0.0.1", port)):
         pass
 
@@ -270,7 +267,7 @@ def test_what_is_in_hand_is_finished_and_what_has_not_begun_is_left(new_machine:
 def test_a_processor_that_hangs_is_named_after_the_grace_period_and_its_message_comes_back(
     new_machine: NewMachine,
 ) -> None:
-    before = threading.enumerate()
+    begun = BegunThreads()
     began = threading.Event()
     go_on = threading.Event()
 
@@ -293,9 +290,9 @@ def test_a_processor_that_hangs_is_named_after_the_grace_period_and_its_message_
     [event] = machine.observer.events
     assert (event.name, event.facts["functions"]) == ("runner.still_running", "hangs")
     assert machine.depth("hangs") == 1
-    assert "heartbeat" not in {thread.name for thread in threading.enumerate() if thread not in before}
+    assert begun.names == ["hangs"]
     go_on.set()
-    machine.wait_until(lambda: "hangs" not in thread_names())
+    machine.wait_until(lambda: not begun.all)
 
 
 def test_an_http_server_that_dies_stops_the_runner_loudly(new_machine: NewMachine) -> None:
@@ -304,8 +301,10 @@ def test_an_http_server_that_dies_stops_the_runner_loudly(new_machine: NewMachin
     exchange.http("intake", "/orders", Send, tenant=TenantFromApiKey())
     machine = new_machine(exchange)
     machine.runner.on_broken = told.set
+    begun = BegunThreads()
     machine.runner.start()
     assert machine.runner.broken is None
+    assert {"send", "step", "timers", "relay-outbox"} <= set(begun.names)
     server = machine.runner._http
     assert server is not None
     assert server._server is not None
@@ -313,7 +312,7 @@ def test_an_http_server_that_dies_stops_the_runner_loudly(new_machine: NewMachin
     assert told.wait(30)
     assert "the HTTP server ended" in str(machine.runner.broken)
     assert "runner.broken" in [event.name for event in machine.observer.events]
-    machine.wait_until(lambda: not {"send", "step", "timers", "relay"} & set(thread_names()))
+    machine.wait_until(lambda: not {"send", "step", "timers", "relay-outbox"} & set(begun.names))
 
 
 def test_an_http_server_that_is_stopped_is_not_broken(new_machine: NewMachine) -> None:
@@ -341,8 +340,9 @@ def test_timers_fire_by_their_schedule(new_machine: NewMachine) -> None:
 
 def test_with_timers_off_none_fires_by_its_schedule_but_still_when_asked_to(new_machine: NewMachine) -> None:
     machine = new_machine(shop(), timers=False)
+    begun = BegunThreads()
     machine.runner.start()
-    assert "timers" not in thread_names()
+    assert "timers" not in begun.names
     assert machine.runner.next_ticks() == {}
     machine.clock.advance(timedelta(hours=3))
     machine.runner.tick("send", NOON)
@@ -446,13 +446,14 @@ def test_a_chore_that_hangs_or_fails_holds_up_no_other_and_no_stop(
         Chore(name="fails", every=soon, round=fail),
         Chore(name="works", every=soon, round=work),
     ]
+    begun = BegunThreads()
     machine.runner.start()
     machine.wait_until(lambda: len(rounds) > 3 and len(machine.observer.events) > 3)
     machine.runner.stop()
     told = {(event.name, event.facts["chore"]) for event in machine.observer.events}
     assert told == {("chore.error", "fails"), ("chore.left_running", "hangs")}
     go_on.set()
-    machine.wait_until(lambda: "hangs" not in thread_names())
+    machine.wait_until(lambda: not begun.all)
 
 
 def test_of_two_machines_one_purges_what_has_been_kept_long_enough(new_machine: NewMachine) -> None:
