@@ -104,6 +104,16 @@ class StandIn:
             config=Config(retries={"mode": "standard", "max_attempts": 1}),
         )
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables by which the SDK and the CLI find it."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
     def now(self) -> datetime:
         """What time it is there."""
         return datetime.now(UTC) + self.passed

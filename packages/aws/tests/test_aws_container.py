@@ -91,12 +91,7 @@ def test_the_url_of_the_database_may_be_a_secret(ministack: Ministack) -> None:
 
 def test_secrets_may_be_in_the_parameter_store(ministack: Ministack, monkeypatch: pytest.MonkeyPatch) -> None:
     ministack.client("ssm").put_parameter(Name="/shop/database", Value=URL, Type="SecureString")
-    for name, value in {
-        "AWS_ENDPOINT_URL": ministack.endpoint,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():
+    for name, value in ministack.environment.items():
         monkeypatch.setenv(name, value)
     deployed = container(database_url=None, database_url_secret="/shop/database", secrets="parameterstore")
     engine = deployed.engine()

@@ -24,7 +24,7 @@ from api_exchange_core import (
 from api_exchange_core.cli.app import run
 from api_exchange_core.cli.platforms import PLATFORM
 from packages.aws.tests.deployment import PREFIX, Deployment, sqlite
-from packages.aws.tests.ministack.server import REGION, Ministack
+from packages.aws.tests.ministack.server import Ministack
 from packages.aws.tests.token_table import lasting_token_table
 
 Command = Callable[..., Any]
@@ -57,10 +57,7 @@ def environment(ministack: Ministack, tmp_path: Path, monkeypatch: pytest.Monkey
         "API_EXCHANGE_DATABASE_URL": sqlite(tmp_path),
         "API_EXCHANGE_QUEUE_PREFIX": PREFIX,
         "API_EXCHANGE_TOKEN_TABLE": "shop-tokens",
-        "AWS_ENDPOINT_URL": ministack.endpoint,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        **ministack.environment,
     }.items():
         monkeypatch.setenv(name, value)
     with AwsParts.clock.override(providers.Object(ministack)):  # other tests have let time pass there
